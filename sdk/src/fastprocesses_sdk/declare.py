@@ -1,0 +1,118 @@
+"""`@process`: a typed function, or a class with a description, becomes a process."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar, Unpack, overload
+
+import msgspec
+
+from fastprocesses_sdk.arguments import Argument, check_parameter, is_job, read_argument
+from fastprocesses_sdk.declaration import (
+    Declaration,
+    Told,
+    check_declaration,
+    description_of,
+    hints_of,
+    policy_of,
+)
+from fastprocesses_sdk.described import described_process, is_described
+from fastprocesses_sdk.docstrings import texts_of
+from fastprocesses_sdk.errors import DeclarationError
+from fastprocesses_sdk.example import with_example
+from fastprocesses_sdk.job import Job
+from fastprocesses_sdk.processes import Process as Process
+from fastprocesses_sdk.processes import finished
+from fastprocesses_sdk.returns import Parted, read_return
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@overload
+def process(function: Callable[P, R], /) -> Process[P, R]: ...
+
+
+@overload
+def process(**declaration: Unpack[Declaration]) -> Callable[[Callable[P, R]], Process[P, R]]: ...
+
+
+def process(function: Any = None, /, **declaration: Unpack[Declaration]) -> Any:
+    """Declare a function, or a class with `description` and `execute(inputs, job)`, to be a process.
+
+    The arguments of the function are the inputs, their annotations the schemas; what it returns is the output
+    `result`, or, where it returns a subclass of `Outputs`, each field is an output. Texts come from the docstring.
+    An argument annotated `Job` is no input: it receives the job.
+
+    Raises:
+        DeclarationError: The declaration makes no sense; the sentence names the function and the argument.
+    """
+    if function is not None:
+        return declare(function, declaration)
+    return lambda function: declare(function, declaration)
+
+
+def declare(function: Any, declaration: Declaration) -> Process[..., Any]:
+    """Make a process of a function or a class; what `@process` does."""
+    name = getattr(function, "__qualname__", type(function).__name__)
+    with Told(f"{name}()"):
+        check_declaration(declaration)
+        if isinstance(function, Process):
+            raise DeclarationError(
+                "it is a process already; @process stands once, above all other decorators"
+            )
+        if is_described(function):
+            return described_process(function, declaration)
+        if not callable(function) or isinstance(function, type):
+            raise DeclarationError(
+                "@process stands above a function, or a class with a ProcessDescription `description` and a method "
+                "execute(inputs, job)"
+            )
+        return function_process(function, declaration)
+
+
+def function_process(function: Callable[..., Any], declaration: Declaration) -> Process[..., Any]:
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise DeclarationError("it yields; a process returns its outputs, and tells progress through a Job")
+    hints = hints_of(function)
+    texts = texts_of(function)
+    arguments: dict[str, Argument] = {}
+    job_argument = ""
+    for name, parameter in inspect.signature(function).parameters.items():
+        with Told(f"argument {name!r}"):
+            check_parameter(parameter, hints)
+            if is_job(hints[name]):
+                if job_argument:
+                    raise DeclarationError(
+                        f"the job is handed over once, and {job_argument!r} has it already"
+                    )
+                job_argument = name
+                continue
+            arguments[name] = read_argument(parameter, hints[name], texts.arguments.get(name, ""))
+    with Told("its return value"):
+        outputs, described_outputs, unpack = read_return(hints.get("return", inspect.Signature.empty), texts)
+    inputs = {name: argument.plan for name, argument in arguments.items()}
+    description = description_of(function.__name__, texts.description, declaration)
+    description = msgspec.structs.replace(
+        description,
+        inputs={name: argument.described for name, argument in arguments.items()},
+        outputs=described_outputs,
+    )
+    return Process(
+        function,
+        description=with_example(description, inputs, declaration),
+        policy=policy_of(declaration),
+        inputs=inputs,
+        outputs=outputs,
+        invoke=_invocation(function, job_argument, unpack),
+    )
+
+
+def _invocation(
+    function: Callable[..., Any], job_argument: str, parted: Parted
+) -> Callable[[dict[str, Any], Job], Mapping[str, Any]]:
+    def invoke(values: dict[str, Any], job: Job) -> Mapping[str, Any]:
+        if job_argument:
+            values[job_argument] = job
+        return parted(finished(function(**values)))
+
+    return invoke

@@ -1,0 +1,119 @@
+"""What is told about processes and plugins: Structs whose encoded form is the wire.
+
+Members are camelCase on the wire; one that is UNSET is absent there.
+"""
+
+import hashlib
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType, field
+
+JobControlOption = Literal["sync-execute", "async-execute", "dismiss"]
+TransmissionMode = Literal["value", "reference"]
+
+
+class Link(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A link to another resource (link.yaml)."""
+
+    href: str
+    rel: str
+    type: str | UnsetType = UNSET
+    title: str | UnsetType = UNSET
+    hreflang: str | UnsetType = UNSET
+
+
+class InputDescription(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One input of a process (inputDescription.yaml)."""
+
+    title: str
+    description: str
+    schema: dict[str, Any]
+    """JSON Schema of one value; of an input that may occur several times, of one item."""
+    min_occurs: int = 1
+    max_occurs: int | Literal["unbounded"] = 1
+    keywords: list[str] | UnsetType = UNSET
+    metadata: list[dict[str, Any]] | UnsetType = UNSET
+
+
+class OutputDescription(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One output of a process (outputDescription.yaml)."""
+
+    title: str
+    description: str
+    schema: dict[str, Any]
+    keywords: list[str] | UnsetType = UNSET
+    metadata: list[dict[str, Any]] | UnsetType = UNSET
+
+
+class ProcessDescription(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A process as its callers see it (process.yaml). Inputs and outputs keep the order of their declaration."""
+
+    id: str
+    version: str
+    title: str
+    description: str
+    keywords: list[str] = field(default_factory=list)
+    metadata: list[dict[str, Any]] = field(default_factory=list)
+    job_control_options: list[JobControlOption] = field(
+        default_factory=lambda: ["sync-execute", "async-execute", "dismiss"]
+    )
+    output_transmission: list[TransmissionMode] = field(default_factory=lambda: ["value", "reference"])
+    inputs: dict[str, InputDescription] = field(default_factory=dict)
+    outputs: dict[str, OutputDescription] = field(default_factory=dict)
+    example: dict[str, Any] | UnsetType = UNSET
+    """An execute request that this process accepts."""
+    links: list[Link] = field(default_factory=list)
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits that change whenever anything of the description does."""
+        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:16]
+
+
+class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a process wants to be run. None: as the operator has it."""
+
+    timeout_seconds: float | None = None
+    """A run that takes longer is stopped and has failed."""
+    memory_mb: int | None = None
+    """A run that holds more is stopped and has failed."""
+    retryable: bool = False
+    """Whether it does no harm to run a job again whose worker was lost."""
+    max_attempts: int = 1
+    deterministic: bool = False
+    """Whether equal inputs give equal outputs."""
+    max_concurrent: int | None = None
+    """No more than this many jobs of the process at a time."""
+    queue: str = ""
+
+
+class ProcessRecord(Struct, frozen=True, kw_only=True):
+    """A process as a plugin offers it."""
+
+    description: ProcessDescription
+    policy: Policy
+    digest: str
+    """`ProcessDescription.digest` of the description."""
+
+
+class PluginRecord(Struct, frozen=True, kw_only=True):
+    """What became of one installed plugin. Quarantined: it offers nothing, and `reason` says why."""
+
+    name: str
+    """Name of the entry point."""
+    distribution: str
+    version: str
+    source: str
+    """Value of the entry point, `package.module` or `package.module:attribute`."""
+    state: Literal["loaded", "quarantined"]
+    reason: str = ""
+    processes: list[ProcessRecord] = field(default_factory=list)
+
+
+class Discovery(Struct, frozen=True, kw_only=True):
+    """All plugins of one Python environment, by distribution and entry point name."""
+
+    sdk_version: str
+    python_version: str
+    plugins: list[PluginRecord]

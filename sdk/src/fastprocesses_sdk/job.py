@@ -1,0 +1,170 @@
+"""The job a process runs as: how it tells its progress and learns that nobody waits any more."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+from fastprocesses_sdk.errors import JobCancelled
+
+T = TypeVar("T")
+Level = Literal["debug", "info", "warning", "error"]
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+class Reporter(Protocol):
+    """Where a job's reports go. Its methods return quickly and do not raise."""
+
+    def progress(self, percent: int | None, message: str | None) -> None:
+        """Tell how far the job is, 0 to 100, and what it does; None leaves the last word as it is."""
+
+    def log(self, level: str, text: str, fields: dict[str, Any]) -> None:
+        """Add a line to the job's log."""
+
+    def cancelled(self) -> bool:
+        """Whether the job was dismissed or ran out of time."""
+
+
+class _Nobody:
+    def progress(self, percent: int | None, message: str | None) -> None: ...
+
+    def log(self, level: str, text: str, fields: dict[str, Any]) -> None: ...
+
+    def cancelled(self) -> bool:
+        return False
+
+
+class Job:
+    """The running job, handed to a process that has an argument of this type.
+
+    Args:
+        id: The job's id; empty when the process is called outside a server.
+        workdir: An empty folder of the job's own. None: one is made when first asked for, and removed at exit.
+        reporter: Where reports go. None: nowhere.
+        formats: Media type in which each output is wanted.
+    """
+
+    def __init__(
+        self,
+        *,
+        id: str = "",  # noqa: A002
+        workdir: Path | None = None,
+        reporter: Reporter | None = None,
+        formats: Mapping[str, str] | None = None,
+    ) -> None:
+        self._id = id
+        self._workdir = workdir
+        self._reporter: Reporter = reporter or _Nobody()
+        self._formats = dict(formats or {})
+        self._told: tuple[int | None, str | None] = (None, None)
+
+    @property
+    def id(self) -> str:
+        """The job's id; empty outside a server."""
+        return self._id
+
+    @property
+    def workdir(self) -> Path:
+        """A folder of this job alone, removed after it; files that are outputs lie in it."""
+        if self._workdir is None:
+            self._workdir = _scratch_folder()
+        return self._workdir
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the job was dismissed or ran out of time: nobody will see its results."""
+        return self._reporter.cancelled()
+
+    def check_cancelled(self) -> None:
+        """Stop here if nobody waits for the results.
+
+        Raises:
+            JobCancelled: The job was dismissed or ran out of time.
+        """
+        if self.cancelled:
+            raise JobCancelled
+
+    def progress(self, percent: float, message: str = "") -> None:
+        """Tell how far the job is.
+
+        Args:
+            percent: 0 to 100; what lies outside counts as the nearer end.
+            message: What it is doing; empty leaves the last message.
+        """
+        whole = None if math.isnan(percent) else int(min(100.0, max(0.0, percent)))
+        self._tell(whole, message or None)
+
+    def message(self, text: str) -> None:
+        """Tell what the job is doing."""
+        self._tell(None, text)
+
+    def track(self, items: Iterable[T], message: str = "", total: int | None = None) -> Iterator[T]:
+        """Yield the items, telling progress from 0 to 100 and stopping where the job is cancelled.
+
+        Args:
+            items: What is worked through.
+            message: What is being done meanwhile.
+            total: How many items there are, where `len(items)` cannot tell; without both, only the message is told.
+
+        Raises:
+            JobCancelled: The job was dismissed or ran out of time.
+        """
+        count = len(items) if total is None and isinstance(items, Sized) else total
+        if message:
+            self.message(message)
+        for done, item in enumerate(items):
+            self.check_cancelled()
+            if count:
+                self.progress(100 * done / count)
+            yield item
+        if count:
+            self.progress(100)
+
+    def log(self, text: str, level: Level = "info", **fields: Any) -> None:
+        """Add a line to the job's log, for the operator.
+
+        Args:
+            text: A sentence.
+            level: `debug`, `info`, `warning` or `error`.
+            **fields: Named values beside it: numbers, strings, booleans.
+        """
+        if level not in _LEVELS:
+            raise ValueError(f"A log level is one of {', '.join(_LEVELS)}, not {level!r}.")
+        self._reporter.log(level, text, fields)
+
+    def format(self, output: str) -> str:
+        """Media type in which an output is wanted; empty when the output has only its own."""
+        return self._formats.get(output, "")
+
+    def with_formats(self, formats: Mapping[str, str]) -> "Job":
+        """Return the same job, with these media types wanted of its outputs."""
+        return Job(id=self._id, workdir=self._workdir, reporter=self._reporter, formats=formats)
+
+    def _tell(self, percent: int | None, message: str | None) -> None:
+        """Report what is news; most steps of a long loop are not."""
+        percent = None if percent == self._told[0] else percent
+        message = None if message == self._told[1] else message
+        if percent is None and message is None:
+            return
+        self._told = (self._told[0] if percent is None else percent, message or self._told[1])
+        self._reporter.progress(percent, message)
+
+
+class _NoJob(Job):
+    """Nothing is told, nothing is remembered: one object serves every plain call, from any thread."""
+
+    def _tell(self, percent: int | None, message: str | None) -> None: ...
+
+
+def _scratch_folder() -> Path:
+    import atexit
+    import shutil
+    import tempfile
+
+    folder = tempfile.mkdtemp(prefix="fastprocesses-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+NO_JOB: Job = _NoJob()
+"""The job of a plain call: it tells nobody anything and is never cancelled."""

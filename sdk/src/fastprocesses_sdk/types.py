@@ -1,0 +1,379 @@
+"""Values that JSON Schema alone does not name: GeoJSON and bounding boxes.
+
+GeoJSON objects keep every member they came with, known or not, in `members`, and give it back as it was; whatever
+carries `__geo_interface__` (shapely, geopandas, fiona…) can be put into them and can read them.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
+
+from fastprocesses_sdk import geojson
+
+CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+CRS84H = "http://www.opengis.net/def/crs/OGC/0/CRS84h"
+
+
+class GeoJSON:
+    """A GeoJSON object (RFC 7946). Its members, foreign ones included, are `members`, a dict that may be changed."""
+
+    __slots__ = ("members",)
+
+    members: dict[str, Any]
+
+    @classmethod
+    def of(cls, value: Any) -> Self:
+        """Take anything that is such an object: one of ours, a mapping, or what has `__geo_interface__`.
+
+        The members are shared with the value, not copied.
+
+        Raises:
+            ValueError: It is something else; the sentence says what.
+        """
+        if isinstance(value, cls):
+            return value
+        return cls._from_members(_members_of(value))
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """JSON Schema of such an object."""
+        raise NotImplementedError
+
+    @classmethod
+    def _from_members(cls, members: dict[str, Any]) -> Self:
+        raise NotImplementedError
+
+    @classmethod
+    def _wrap(cls, members: dict[str, Any]) -> Self:
+        made = cls.__new__(cls)
+        made.members = members
+        return made
+
+    @property
+    def type(self) -> str:
+        """Name of the kind of object, for instance `Polygon`."""
+        return str(self.members["type"])
+
+    @property
+    def bbox(self) -> list[float] | None:
+        """The `bbox` member, if it is there."""
+        return self.members.get("bbox")
+
+    @property
+    def __geo_interface__(self) -> dict[str, Any]:
+        """The object in plain dicts and lists."""
+        return self.members
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, GeoJSON):
+            return NotImplemented
+        return self.__geo_interface__ == other.__geo_interface__
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {', '.join(name for name in self.members if name != 'type')}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self)._wrap, (self.members,)
+
+
+class Geometry(GeoJSON):
+    """A geometry of any kind; `Geometry.of(value)` gives the class of its kind."""
+
+    __slots__ = ()
+    KIND: ClassVar[str] = ""
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """JSON Schema of such a geometry."""
+        return geojson.geometry_schema(cls.KIND)
+
+    @classmethod
+    def _from_members(cls, members: dict[str, Any]) -> Self:
+        kind = _check_geometry(members)
+        made = _GEOMETRIES[kind]._wrap(members)
+        if not isinstance(made, cls):
+            raise ValueError(f"Expected a {cls.KIND}, got a {kind}")
+        return made
+
+    @property
+    def coordinates(self) -> list[Any]:
+        """Positions, nested as the kind of geometry has it: longitude, latitude and perhaps height."""
+        coordinates: list[Any] = self.members["coordinates"]
+        return coordinates
+
+
+class _WithCoordinates(Geometry):
+    __slots__ = ()
+
+    def __init__(self, coordinates: Iterable[Any], **members: Any) -> None:
+        self.members = {"type": self.KIND, "coordinates": coordinates, **members}
+
+
+class Point(_WithCoordinates):
+    """One position: `Point([7.1, 51.9])`."""
+
+    __slots__ = ()
+    KIND = "Point"
+
+
+class MultiPoint(_WithCoordinates):
+    """Several positions."""
+
+    __slots__ = ()
+    KIND = "MultiPoint"
+
+
+class LineString(_WithCoordinates):
+    """A line of two or more positions."""
+
+    __slots__ = ()
+    KIND = "LineString"
+
+
+class MultiLineString(_WithCoordinates):
+    """Several lines."""
+
+    __slots__ = ()
+    KIND = "MultiLineString"
+
+
+class Polygon(_WithCoordinates):
+    """An area: its outer ring, then its holes."""
+
+    __slots__ = ()
+    KIND = "Polygon"
+
+
+class MultiPolygon(_WithCoordinates):
+    """Several areas."""
+
+    __slots__ = ()
+    KIND = "MultiPolygon"
+
+
+class GeometryCollection(Geometry):
+    """Geometries of any kinds."""
+
+    __slots__ = ()
+    KIND = "GeometryCollection"
+
+    def __init__(self, geometries: Iterable[Any], **members: Any) -> None:
+        plain = [Geometry.of(geometry).members for geometry in geometries]
+        self.members = {"type": self.KIND, "geometries": plain, **members}
+
+    @property
+    def geometries(self) -> list[Geometry]:
+        """The geometries of the collection."""
+        return [Geometry.of(geometry) for geometry in self.members["geometries"]]
+
+
+_GEOMETRIES: dict[str, type[Geometry]] = {
+    kind.KIND: kind
+    for kind in (Point, MultiPoint, LineString, MultiLineString, Polygon, MultiPolygon, GeometryCollection)
+}
+
+
+class Feature(GeoJSON):
+    """A thing with a geometry, or with null for one, and properties.
+
+    Args:
+        geometry: A geometry, anything with `__geo_interface__` (a shapely geometry), or None.
+        properties: What is known of it.
+        id: What it is called.
+        **members: Further members.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        geometry: Any = None,
+        properties: Mapping[str, Any] | None = None,
+        id: str | float | None = None,  # noqa: A002
+        **members: Any,
+    ) -> None:
+        self.members = {"type": "Feature"}
+        if id is not None:
+            self.members["id"] = id
+        self.members |= {
+            "properties": dict(properties or {}),
+            "geometry": _plain_geometry(geometry),
+            **members,
+        }
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """JSON Schema of a feature."""
+        return geojson.feature_schema()
+
+    @classmethod
+    def _from_members(cls, members: dict[str, Any]) -> Self:
+        _check_type(members, "Feature")
+        geometry = members.get("geometry")
+        if geometry is not None:
+            _check_geometry(geometry)
+        return cls._wrap(members)
+
+    @property
+    def id(self) -> str | float | None:
+        """What the feature is called; None where it has no name."""
+        return self.members.get("id")
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """The geometry, or None. May be set to a geometry, anything with `__geo_interface__`, or None."""
+        geometry = self.members.get("geometry")
+        return None if geometry is None else Geometry.of(geometry)
+
+    @geometry.setter
+    def geometry(self, geometry: Any) -> None:
+        self.members["geometry"] = _plain_geometry(geometry)
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """What is known of it; may be changed. Where the feature has none they are an empty dict."""
+        properties: dict[str, Any] | None = self.members.get("properties")
+        if properties is None:
+            properties = self.members["properties"] = {}
+        return properties
+
+    def with_geometry(self, geometry: Any) -> "Feature":
+        """Return the same feature, id, properties and foreign members kept, with another geometry.
+
+        Its `bbox`, which was that of the old geometry, is left out.
+        """
+        members = {name: value for name, value in self.members.items() if name != "bbox"}
+        return Feature._wrap({**members, "geometry": _plain_geometry(geometry)})
+
+    def with_properties(self, **properties: Any) -> "Feature":
+        """Return the same feature with these properties added, or put in place of those of the same name."""
+        known = self.members.get("properties") or {}
+        return Feature._wrap({**self.members, "properties": {**known, **properties}})
+
+
+class FeatureCollection(GeoJSON):
+    """Features, in an order.
+
+    Args:
+        features: Features, or anything that can be one (`Feature.of`).
+        **members: Further members.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, features: Iterable[Any] = (), **members: Any) -> None:
+        self.members = {
+            "type": "FeatureCollection",
+            "features": [Feature.of(item) for item in features],
+            **members,
+        }
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """JSON Schema of a collection of features."""
+        return geojson.feature_collection_schema()
+
+    @classmethod
+    def _from_members(cls, members: dict[str, Any]) -> Self:
+        _check_type(members, "FeatureCollection")
+        features = members.get("features")
+        if not isinstance(features, list | tuple):
+            raise ValueError("Expected the member `features` of the FeatureCollection to be an array")
+        return cls._wrap(
+            {**members, "features": [_numbered(item, index) for index, item in enumerate(features)]}
+        )
+
+    @property
+    def features(self) -> list[Feature]:
+        """The features; the list may be changed."""
+        features: list[Feature] = self.members["features"]
+        return features
+
+    @property
+    def __geo_interface__(self) -> dict[str, Any]:
+        """The collection in plain dicts and lists."""
+        return {**self.members, "features": [Feature.of(feature).members for feature in self.features]}
+
+    def with_features(self, features: Iterable[Any]) -> "FeatureCollection":
+        """Return a collection with the same foreign members and other features. Its `bbox` is left out."""
+        kept = {
+            name: value for name, value in self.members.items() if name not in ("type", "features", "bbox")
+        }
+        return FeatureCollection(features, **kept)
+
+
+def _members_of(value: Any) -> dict[str, Any]:
+    if type(value) is dict:
+        return value
+    members = getattr(value, "__geo_interface__", value)
+    if not isinstance(members, Mapping):
+        raise ValueError(f"Expected a GeoJSON object, got `{type(value).__name__}`")
+    return dict(members)
+
+
+def _check_type(members: dict[str, Any], expected: str) -> None:
+    if (found := members.get("type")) != expected:
+        raise ValueError(f"Expected a GeoJSON object of type {expected!r}, got type {found!r}")
+
+
+def _check_geometry(members: Any) -> str:
+    """Check what every reader of a geometry relies on, and return its kind; positions are not looked at."""
+    kind = members.get("type") if isinstance(members, Mapping) else None
+    if kind not in _GEOMETRIES:
+        raise ValueError(f"Expected a GeoJSON geometry, got type {kind!r}; one of {', '.join(_GEOMETRIES)}")
+    content = "geometries" if kind == "GeometryCollection" else "coordinates"
+    if not isinstance(members.get(content), list | tuple):
+        raise ValueError(f"Expected the member `{content}` of the {kind} to be an array")
+    return str(kind)
+
+
+def _numbered(item: Any, index: int) -> Feature:
+    try:
+        return Feature.of(item)
+    except ValueError as error:
+        raise ValueError(f"{error} - at `features[{index}]`") from None
+
+
+def _plain_geometry(geometry: Any) -> dict[str, Any] | None:
+    return None if geometry is None else Geometry.of(geometry).members
+
+
+class BBox(Struct, frozen=True):
+    """A bounding box: west, south, east, north, or with heights in the third and the last place (bbox.yaml).
+
+    West of a box across the antimeridian is greater than its east. Without a crs it is in CRS84, or, with heights,
+    in CRS84h.
+    """
+
+    bbox: list[float]
+    crs: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.bbox) not in (4, 6):
+            raise ValueError(f"A bounding box has 4 or 6 numbers, not {len(self.bbox)}")
+        if not self.crs:
+            force_setattr(self, "crs", CRS84 if len(self.bbox) == 4 else CRS84H)
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """West, south, east, north, without heights."""
+        half = len(self.bbox) // 2
+        return (self.bbox[0], self.bbox[1], self.bbox[half], self.bbox[half + 1])
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """JSON Schema of a bounding box, with the format that names it (/req/ogc-process-description/format-key)."""
+        properties = {
+            "bbox": {"type": "array", "minItems": 4, "maxItems": 6, "items": {"type": "number"}},
+            "crs": {"type": "string", "format": "uri", "default": CRS84},
+        }
+        return {
+            "allOf": [
+                {"format": "ogc-bbox"},
+                {"type": "object", "required": ["bbox"], "properties": properties},
+            ]
+        }

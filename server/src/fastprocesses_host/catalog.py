@@ -1,0 +1,187 @@
+"""What is offered: the processes of all environments, with what their inputs must be."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+from fastprocesses_sdk.description import Discovery, PluginRecord, Policy, ProcessDescription
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fastprocesses_host.ogc.exceptions import NoSuchProcess
+from fastprocesses_host.ogc.negotiation import same_media_type
+from fastprocesses_host.ogc.processes import format_code
+from fastprocesses_host.schemas import ValueSchema
+
+
+class Format(Struct, frozen=True):
+    """One format an input can be sent in: a branch of its schema, or the schema itself."""
+
+    media_type: str
+    """As `contentMediaType` says; empty: plain JSON."""
+    schema: ValueSchema
+    is_binary: bool
+    """Values are base64 (/req/ogc-process-description/input-binary)."""
+
+
+class InputSchema:
+    """What one value of an input must be.
+
+    Args:
+        input_id: The input.
+        schema: Its schema; of several formats a `oneOf`, whose first branch is the default
+            (/req/ogc-process-description/input-mixed-type).
+    """
+
+    def __init__(self, input_id: str, schema: Mapping[str, Any]) -> None:
+        self.whole = ValueSchema(schema, f"the input {input_id}")
+        self._schema = schema
+
+    @cached_property
+    def formats(self) -> tuple[Format, ...]:
+        """The formats a value can have, the default first; one at least."""
+        branches = self._schema.get("oneOf") or self._schema.get("anyOf") or ()
+        if any(isinstance(branch, Mapping) and "contentMediaType" in branch for branch in branches):
+            return tuple(_format(branch, ValueSchema(branch, self.whole.name)) for branch in branches)
+        return (_format(self._schema, self.whole),)
+
+    @cached_property
+    def is_bbox(self) -> bool:
+        """Whether values are bounding boxes (bbox.yaml)."""
+        parts = (self._schema, *self._schema.get("allOf", ()))
+        return any(isinstance(part, Mapping) and format_code(part) == "ogc-bbox" for part in parts)
+
+    def format_of(self, media_type: str) -> Format | None:
+        """Find the format of a media type."""
+        return next((known for known in self.formats if same_media_type(known.media_type, media_type)), None)
+
+    def requires(self, member: str) -> bool:
+        """Tell whether values are objects that must have a member of this name."""
+        return _requires(self._schema, member)
+
+
+class OfferedProcess(Struct, frozen=True, kw_only=True, dict=True):
+    """A process that can be executed."""
+
+    description: ProcessDescription
+    policy: Policy
+    digest: str
+    environment: str
+    """Where it is installed; its jobs run there."""
+    plugin: str
+    """Name of the plugin that offers it."""
+
+    @cached_property
+    def input_schemas(self) -> Mapping[str, InputSchema]:
+        """What the inputs must be; each is compiled when it is first used."""
+        return MappingProxyType(
+            {
+                input_id: InputSchema(input_id, told.schema)
+                for input_id, told in self.description.inputs.items()
+            }
+        )
+
+
+class Announcement(Struct, frozen=True, kw_only=True):
+    """What the workers of one environment have found installed there."""
+
+    environment: str
+    announced_at: int
+    """Milliseconds of the store's clock since 1970."""
+    discovery: Discovery
+
+
+class Catalog(Struct, frozen=True, kw_only=True):
+    """All that is offered at one time; it never changes."""
+
+    processes: Mapping[str, OfferedProcess]
+    """By id, in the order of the ids."""
+    plugins: tuple[PluginRecord, ...]
+    etag: str
+    """Changes with every description."""
+
+    @classmethod
+    def from_announcements(cls, announcements: Iterable[Announcement]) -> "Catalog":
+        """Unite what the environments offer.
+
+        Of processes of the same id the one of the first environment, by name, is offered; the other plugin is
+        quarantined.
+        """
+        offered: dict[str, OfferedProcess] = {}
+        plugins: list[PluginRecord] = []
+        for announcement in sorted(announcements, key=lambda told: told.environment):
+            environment, found = announcement.environment, announcement.discovery.plugins
+            plugins += [_admitted(plugin, environment, offered) for plugin in found]
+        processes = dict(sorted(offered.items()))
+        return cls(
+            processes=MappingProxyType(processes), plugins=tuple(plugins), etag=_etag(processes.values())
+        )
+
+    def get(self, process_id: str) -> OfferedProcess:
+        """Find a process (/req/core/process-exception/no-such-process).
+
+        Raises:
+            NoSuchProcess: none of this id is offered.
+        """
+        if process_id in self.processes:
+            return self.processes[process_id]
+        raise NoSuchProcess(
+            f"No process {process_id[:100]} is offered.{did_you_mean(process_id, self.processes)}"
+        )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Give a sentence that names the known name nearest to a wrong one; empty when none is near."""
+    near = get_close_matches(name[:100], list(known), n=1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def _admitted(plugin: PluginRecord, environment: str, offered: dict[str, OfferedProcess]) -> PluginRecord:
+    """Add the processes of a plugin to what is offered; all of them or none."""
+    if plugin.state != "loaded":
+        return plugin
+    for record in plugin.processes:
+        taken = offered.get(record.description.id)
+        if taken is not None:
+            where = f"{taken.plugin} in the environment {taken.environment}"
+            reason = f"The process {record.description.id} is already offered by {where}."
+            return replace(plugin, state="quarantined", reason=reason)
+    for record in plugin.processes:
+        offered[record.description.id] = OfferedProcess(
+            description=record.description,
+            policy=record.policy,
+            digest=record.digest,
+            environment=environment,
+            plugin=plugin.name,
+        )
+    return plugin
+
+
+def _etag(processes: Iterable[OfferedProcess]) -> str:
+    told = [(process.description.id, process.digest, process.environment) for process in processes]
+    return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:16]
+
+
+def _format(schema: Any, compiled: ValueSchema) -> Format:
+    if not isinstance(schema, Mapping):
+        return Format("", compiled, is_binary=False)
+    is_binary = schema.get("contentEncoding") in ("base64", "binary") or schema.get("format") in (
+        "byte",
+        "binary",
+    )
+    return Format(str(schema.get("contentMediaType", "")), compiled, is_binary)
+
+
+def _requires(schema: Any, member: str) -> bool:
+    if not isinstance(schema, Mapping):
+        return False
+    if member in schema.get("required", ()):
+        return True
+    branches: Sequence[Any] = [
+        branch for word in ("allOf", "oneOf", "anyOf") for branch in schema.get(word, ())
+    ]
+    return any(_requires(branch, member) for branch in branches)

@@ -1,0 +1,110 @@
+"""A child of the supervisor: `python -P -m fastprocesses_host.child <supervisor's pid> store|worker|host …`.
+
+Each child first makes sure that it does not outlive its supervisor, then becomes its part. What a part needs
+is imported by that part: the store's program starts as soon as the interpreter is up.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+HOST_GRACE_SECONDS = 1.0
+"""How long requests under way may take once the host was told to stop."""
+STOP_RESERVE_SECONDS = 3.0
+"""What of `drain_seconds` is not for a worker's jobs: the host stops before it, the store after it."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+def child_command(part: str, arguments: Sequence[str]) -> list[str]:
+    """Give the command that starts a part as a child of this process."""
+    return [sys.executable, "-P", "-m", "fastprocesses_host.child", str(os.getpid()), part, *arguments]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Become one part; return its exit code.
+
+    Args:
+        arguments: The supervisor's process id, the part, and what the part needs.
+    """
+    supervisor_pid, part, *rest = arguments
+    die_with_parent(int(supervisor_pid), signal.SIGTERM if part == "store" else signal.SIGKILL)
+    if part == "store":
+        become_store(rest)
+    from fastprocesses_host.exits import CHILD_CONFIGURATION
+    from fastprocesses_host.settings import SettingsError
+
+    try:
+        return become_host(rest) if part == "host" else become_worker()
+    except SettingsError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return CHILD_CONFIGURATION
+
+
+def die_with_parent(parent_pid: int, death_signal: signal.Signals) -> None:
+    """Have the kernel send `death_signal` to this process when its parent ends; exit if it has ended already.
+
+    Linux only. Elsewhere a child notices its parent's end only where it talks to it.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+    if os.getppid() != parent_pid:
+        os._exit(1)
+
+
+def become_store(arguments: Sequence[str]) -> None:
+    """Wait until no other store uses the folder, then become the store's program.
+
+    The lock is held by the store itself: one that outlives its supervisor for a moment still holds it.
+
+    Args:
+        arguments: The lock file, the program, and the program's own arguments.
+    """
+    import fcntl
+
+    lock, program, *rest = arguments
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.set_inheritable(descriptor, True)
+    os.execv(program, [program, *rest])  # noqa: S606 - no shell is what we want
+
+
+def become_worker() -> int:
+    """Run Dramatiq's command with one worker process."""
+    from fastprocesses_host.settings import Settings
+
+    os.environ.setdefault("dramatiq_worker_timeout", "100")  # ms; how soon idle threads see a stop
+    settings = Settings.from_env()
+    from dramatiq import cli
+
+    parser = cli.make_argument_parser()  # type: ignore[no-untyped-call]
+    shutdown_seconds = max(settings.drain_seconds - STOP_RESERVE_SECONDS / 2, settings.drain_seconds / 2)
+    arguments = [
+        "--path",  # with nothing after it: the folder we happen to stand in is no place to import from
+        *("--processes", "1"),
+        *("--threads", str(settings.slot_count)),
+        *("--worker-shutdown-timeout", str(int(shutdown_seconds * 1000))),
+        "--skip-logging",
+        "fastprocesses_host.actors",
+    ]
+    return int(cli.main(parser.parse_args(arguments)) or 0)  # type: ignore[no-untyped-call]
+
+
+def become_host(arguments: Sequence[str]) -> int:
+    """Serve HTTP.
+
+    Args:
+        arguments: The descriptor of the listening socket, and the one to report readiness to.
+    """
+    from fastprocesses_host.serving import run_host
+    from fastprocesses_host.settings import Settings
+
+    listen_fd, report_fd = (int(argument) for argument in arguments)
+    return run_host(Settings.from_env(), listen_fd=listen_fd, report_fd=report_fd)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

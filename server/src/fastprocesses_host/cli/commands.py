@@ -1,0 +1,154 @@
+"""The commands: what can be said on the command line, and the exit code of what came of it."""
+
+import importlib.metadata
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fastprocesses_host.exits import Exit, StartError
+from fastprocesses_host.settings import PREFIX, Settings, SettingsError
+
+EXIT_CODES = "Exit codes: " + "; ".join(f"{int(code)} {code.meaning}" for code in Exit) + "."
+
+app = typer.Typer(
+    name="fastprocesses-host",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Config = Annotated[
+    Path | None, typer.Option("--config", help="A TOML file of settings.", metavar="FILE", show_default=False)
+]
+RedisUrl = Annotated[
+    str | None,
+    typer.Option("--redis-url", help="Use this store.", metavar="URL", show_default=False),
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", help="How many worker processes run.", min=1, show_default="1")
+]
+
+
+@app.callback(invoke_without_command=True, epilog=EXIT_CODES)
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Tell the version and exit.", is_eager=True)
+    ] = False,
+) -> None:
+    """Offer Python functions as processes through OGC API - Processes.
+
+    Every setting can also be given as FASTPROCESSES_<NAME> in the environment or in a TOML
+    file (--config).
+
+    Example: fastprocesses-host run --port 8080
+    """
+    if version:
+        typer.echo(f"fastprocesses-host {importlib.metadata.version('fastprocesses-host')}")
+        raise typer.Exit
+
+
+@app.command(epilog=EXIT_CODES)
+def run(
+    host: Annotated[
+        str | None, typer.Option(help="The address to listen on.", show_default="127.0.0.1")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="The port; 0 takes any free one.", min=0, max=65_535, show_default="8080"),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where jobs and results are kept.", metavar="FOLDER", show_default="the user's data folder"
+        ),
+    ] = None,
+    redis_url: RedisUrl = None,
+    workers: Workers = None,
+    with_worker: Annotated[
+        bool, typer.Option("--with-worker", help="With --redis-url: start the workers here too.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Start the host with a private store and a worker; with --redis-url the host alone.
+
+    Stops in order on Ctrl-C or SIGTERM. Jobs and results are still there after the next start.
+
+    Example: fastprocesses-host run --port 8080 --data-dir ./data
+    """
+    with _errors_told():
+        settings = _settings(
+            config,
+            host=host,
+            port=port,
+            data_dir=None if data_dir is None else str(data_dir),
+            redis_url=redis_url,
+            workers=workers,
+        )
+        from fastprocesses_host import embedded
+
+        raise typer.Exit(embedded.run(settings, with_worker=with_worker))
+
+
+@app.command(epilog=EXIT_CODES)
+def worker(redis_url: RedisUrl = None, workers: Workers = None, config: Config = None) -> None:
+    """Start workers for a store that hosts elsewhere use too.
+
+    Example: fastprocesses-host worker --redis-url redis://127.0.0.1:6379/0 --workers 2
+    """
+    with _errors_told():
+        settings = _settings(config, redis_url=redis_url, workers=workers)
+        from fastprocesses_host import embedded
+
+        raise typer.Exit(embedded.run_workers(settings))
+
+
+@app.command(epilog=EXIT_CODES)
+def plugins(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Everything that is known, as one JSON document.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """List the plugins installed here: their processes, or why they are left out.
+
+    Example: fastprocesses-host plugins --json
+    """
+    with _errors_told():
+        settings = _settings(config)
+        from fastprocesses_host.cli.plugin_table import as_document, as_table, discovered
+
+        found = discovered(settings)
+        typer.echo(as_document(found) if as_json else as_table(found))
+
+
+def _settings(config: Path | None, **overrides: Any) -> Settings:
+    """Read the settings, the command line's last.
+
+    Raises:
+        SettingsError: as `Settings.from_env`.
+    """
+    environ = dict(os.environ)
+    if config is not None:
+        environ[PREFIX + "CONFIG"] = str(config)
+    return Settings.from_env(environ, **overrides)
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    """Turn what keeps a command from starting into a sentence and an exit code."""
+    try:
+        yield
+    except SettingsError as error:
+        sentence, code = str(error), Exit.SETTINGS
+    except StartError as error:
+        sentence, code = str(error), error.code
+    else:
+        return
+    typer.echo(f"error: {sentence}", err=True)
+    raise typer.Exit(code)

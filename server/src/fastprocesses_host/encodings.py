@@ -1,0 +1,138 @@
+"""How output values are written: raw in a media type, or as a member of a results document (S1.3, S2.8)."""
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from fastprocesses_sdk.description import ProcessDescription
+from msgspec import Struct
+
+from fastprocesses_host.ogc.jobs import OutputValue
+from fastprocesses_host.ogc.links import JSON
+from fastprocesses_host.ogc.negotiation import parse_media_type
+from fastprocesses_host.ogc.processes import TEXT, is_scalar
+
+_BBOX_BYTES = 2_000
+"""No bounding box is longer than this."""
+
+
+def _always(value: OutputValue, schema: Mapping[str, Any]) -> bool:
+    return True
+
+
+def _is_scalar_json(value: OutputValue, schema: Mapping[str, Any]) -> bool:
+    return value.media_type == JSON and is_scalar(schema)
+
+
+def _has_media_type_of_its_own(value: OutputValue, schema: Mapping[str, Any]) -> bool:
+    return value.media_type != JSON
+
+
+def _as_text(document: bytes) -> bytes:
+    """Write a JSON string as its text; any other JSON is text already."""
+    if not document.lstrip().startswith(b'"'):
+        return document
+    return msgspec.json.decode(document, type=str).encode()
+
+
+class Encoding(Struct, frozen=True):
+    """A way to write values of one form in one media type."""
+
+    form: str
+    media_type: str = ""
+    """Empty: the value's own."""
+    fits: Callable[[OutputValue, Mapping[str, Any]], bool] = _always
+    """Whether a value whose output has such a schema can be written so."""
+    write: Callable[[bytes], bytes] | None = None
+    """None: the bytes stay as they are stored, so that they can be streamed."""
+
+
+ENCODINGS: tuple[Encoding, ...] = (
+    Encoding("json", TEXT, _is_scalar_json, _as_text),
+    Encoding("json"),
+    Encoding("json", JSON, _has_media_type_of_its_own),
+    Encoding("text"),
+    Encoding("binary"),
+)
+"""Of the rows that fit a value the first is its default (S1.3, raw scalar)."""
+
+
+def offered_media_types(value: OutputValue, schema: Mapping[str, Any] | None = None) -> list[str]:
+    """List the media types a value can be given in, the default first.
+
+    Args:
+        value: The value.
+        schema: Of the output; without it a scalar is offered as JSON alone.
+    """
+    rows = (row for row in ENCODINGS if row.form == value.form and row.fits(value, schema or {}))
+    return [row.media_type or value.media_type for row in rows]
+
+
+def offered_outputs(
+    outputs: Mapping[str, OutputValue], description: ProcessDescription | None
+) -> dict[str, list[str]]:
+    """List for each output of a job the media types it can be given in.
+
+    Args:
+        outputs: Of the job.
+        description: Of its process; None when it is not offered any more.
+    """
+    described = description.outputs if description else {}
+    return {
+        output_id: offered_media_types(value, described[output_id].schema if output_id in described else None)
+        for output_id, value in outputs.items()
+    }
+
+
+def raw_writer(value: OutputValue, media_type: str) -> Callable[[bytes], bytes] | None:
+    """Give what makes a raw answer of a media type from stored bytes; None: they are sent as they are."""
+    for row in ENCODINGS:
+        if row.form == value.form and media_type == (row.media_type or value.media_type):
+            return row.write
+    return None
+
+
+def content_type(value: OutputValue, media_type: str) -> str:
+    """Give the Content-Type header of a raw answer: text that we hold is UTF-8, and says so."""
+    parsed = parse_media_type(media_type)
+    if value.form == "binary" or parsed is None or parsed.type != "text":
+        return media_type
+    return media_type if "charset" in dict(parsed.parameters) else f"{media_type}; charset=utf-8"
+
+
+def inline_member(value: OutputValue, data: bytes) -> bytes:
+    """Write a value as a member of a results document (inlineOrRefData.yaml).
+
+    Scalars, arrays and bounding boxes stand bare; objects, and whatever has a media type of its own, are
+    qualified values; binary ones are base64.
+
+    Args:
+        value: What the bytes are.
+        data: The stored bytes.
+
+    Returns:
+        A JSON document.
+    """
+    if value.form == "binary":
+        return _qualified(b'"' + base64.b64encode(data) + b'"', value.media_type, encoding="base64")
+    if value.form == "text":
+        return _qualified(msgspec.json.encode(data.decode()), value.media_type)
+    document = data.strip()
+    if value.media_type == JSON and (not document.startswith(b"{") or _is_bbox(document)):
+        return document
+    return _qualified(document, value.media_type)
+
+
+def _qualified(document: bytes, media_type: str, *, encoding: str = "") -> bytes:
+    members = [b'"value":' + document, b'"mediaType":' + msgspec.json.encode(media_type)]
+    if encoding:
+        members.append(b'"encoding":' + msgspec.json.encode(encoding))
+    return b"{" + b",".join(members) + b"}"
+
+
+def _is_bbox(document: bytes) -> bool:
+    if len(document) > _BBOX_BYTES or b'"bbox"' not in document:
+        return False
+    value = msgspec.json.decode(document)
+    return isinstance(value.get("bbox"), list) and value.keys() <= {"bbox", "crs"}

@@ -1,0 +1,129 @@
+"""How a run can end, and what the caller of a failed job is told."""
+
+import signal
+from typing import Literal
+
+import msgspec
+from fastprocesses_sdk.executor.protocol import Output, Problem
+from msgspec import Struct
+
+from fastprocesses_host.ogc.jobs import JobProblem
+from fastprocesses_host.store.records import Limits
+
+MEMORY_MB = 1024 * 1024
+
+
+class Succeeded(Struct, frozen=True):
+    """The process returned."""
+
+    outputs: dict[str, Output]
+
+
+class Failed(Struct, frozen=True):
+    """The job is failed, for a reason a machine can read and a problem its caller is told."""
+
+    reason: str
+    problem: JobProblem
+
+
+class Stopped(Struct, frozen=True):
+    """The run gave way: its job was dismissed, belongs to somebody else, or the worker stops."""
+
+    why: Literal["dismissed", "superseded", "gone", "drained"]
+
+
+Ending = Succeeded | Failed | Stopped
+
+
+def failed(reason: str, detail: str, *, title: str = "The process failed", status: int = 500) -> Failed:
+    """Give the ending of a job that failed through no word of its process."""
+    return Failed(reason, JobProblem(title=title, status=status, detail=detail))
+
+
+def raised(problem: Problem, job_id: str) -> Failed:
+    """Give the ending for what a process raised: told in its own words only where it chose them for the caller."""
+    if problem.kind == "declared":
+        errors = [{"pointer": f"/inputs/{problem.input}", "detail": problem.detail}] if problem.input else []
+        return Failed(
+            "declared",
+            JobProblem(
+                type=problem.type or "about:blank",
+                title=problem.title or "The process refused",
+                status=problem.status,
+                detail=problem.detail,
+                errors=errors,
+            ),
+        )
+    if problem.kind == "plugin":
+        return failed("plugin", f"The plugin of the process could not be loaded. {_ask_operator(job_id)}")
+    return failed("error", f"The process ended in an error of its own. {_ask_operator(job_id)}")
+
+
+def died(returncode: int | None, *, while_loading: bool) -> Failed:
+    """Give the ending of a job whose executor ended by itself."""
+    if while_loading:
+        return failed("plugin", f"The plugin of the process {_how(returncode)} while it was loaded.")
+    return failed("crashed", f"The process {_how(returncode)}.")
+
+
+def timed_out(limits: Limits) -> Failed:
+    """Give the ending of a job that ran too long."""
+    seconds = min(limits.timeout_seconds, limits.max_run_seconds)
+    detail = f"The process was stopped after {seconds:g} s, the longest it may run."
+    return failed("timeout", detail, title="Time limit exceeded", status=504)
+
+
+def too_much_memory(used_bytes: int, limit_bytes: int) -> Failed:
+    """Give the ending of a job that used too much memory."""
+    used, limit = used_bytes // MEMORY_MB, limit_bytes // MEMORY_MB
+    return failed("memory", f"The process used {used} MB of memory; {limit} MB is the most it may use.")
+
+
+def too_large(output: str, length: int, limit: int) -> Failed:
+    """Give the ending of a job with a result larger than allowed."""
+    detail = f"The output {output!r} has {length} bytes; {limit} is the most a value may have."
+    return failed("too-large", detail, title="Result too large")
+
+
+def process_missing(process_id: str) -> Failed:
+    """Give the ending of a job whose process is not installed where it was to run."""
+    return failed(
+        "process-missing", f"The process {process_id!r} is no longer offered by the workers. Submit it again."
+    )
+
+
+def worker_lost() -> bytes:
+    """Give the problem, encoded, of a job whose worker went silent."""
+    detail = "The worker that ran the job went away. Submit it again."
+    return msgspec.json.encode(JobProblem(title="Worker lost", detail=detail))
+
+
+def no_worker() -> bytes:
+    """Give the problem, encoded, of a job that no worker took in time."""
+    detail = "No worker took the job in time. Submit it again later."
+    return msgspec.json.encode(JobProblem(title="No worker", status=503, detail=detail))
+
+
+def server_stopped() -> bytes:
+    """Give the problem, encoded, of a job that ran when the server was stopped."""
+    detail = "The server was stopped while the job ran. Submit it again."
+    return msgspec.json.encode(JobProblem(title="Server stopped", status=503, detail=detail))
+
+
+def _how(returncode: int | None) -> str:
+    if returncode is None:
+        return "ended without a word"
+    if returncode < 0:
+        return f"was ended by {_signal_name(returncode)}"
+    return f"exited with code {returncode}"
+
+
+def _ask_operator(job_id: str) -> str:
+    return f"The operator finds it in the log under the job {job_id}."
+
+
+def _signal_name(returncode: int) -> str:
+    try:
+        return signal.Signals(-returncode).name
+    except ValueError:
+        return f"signal {-returncode}"

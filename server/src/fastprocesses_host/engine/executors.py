@@ -1,0 +1,370 @@
+"""Executors: the child processes that run process code, spawned, watched and killed; one job at a time each."""
+
+import contextlib
+import os
+import queue
+import secrets
+import select
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import IO, cast
+
+from fastprocesses_sdk.executor import protocol
+from fastprocesses_sdk.executor.protocol import AnyFrame, Frame
+
+from fastprocesses_host.engine import processes, sentinel
+from fastprocesses_host.logs import get_logger
+from fastprocesses_host.settings import Settings
+
+EXECUTOR_VARIABLE = "FASTPROCESSES_EXECUTOR_ID"
+SPAWN_SECONDS = 30.0
+_LINE_BYTES = 8192
+_BLAS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+log = get_logger()
+OutputLine = Callable[[str, str], None]
+"""Gets the name of the stream and a line that process code printed."""
+
+
+class ExecutorLost(Exception):
+    """The executor ended, or never came up.
+
+    Attributes:
+        returncode: As subprocess has it: negative for a signal; None when it is not known.
+    """
+
+    def __init__(self, returncode: int | None) -> None:
+        super().__init__(f"The executor ended with {returncode}.")
+        self.returncode = returncode
+
+
+class Executor:
+    """One child process, its socket, and how its death is seen."""
+
+    def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket, executor_id: str) -> None:
+        self.id = executor_id
+        self.pid = process.pid
+        self.sources: set[str] = set()
+        self.jobs = 0
+        self.first_memory_bytes = 0
+        self.on_line: OutputLine | None = None
+        self.has_ended = False
+        self._process = process
+        self._connection = connection
+        self._frames = protocol.FrameReader()
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+        self._death = processes.death_descriptor(process.pid)
+        self._poll = select.poll()
+        for descriptor in (connection.fileno(), self._wake_read, self._death):
+            self._poll.register(descriptor, select.POLLIN)
+
+    def send(self, frame: Frame) -> None:
+        """Send one frame; an executor that is gone is seen by the next `receive`."""
+        with contextlib.suppress(OSError):
+            self._connection.sendall(protocol.encode_frame(frame))
+
+    def receive(self, timeout_seconds: float) -> list[AnyFrame]:
+        """Give the frames that came, none after a wake or the time.
+
+        Raises:
+            ExecutorLost: it ended; all frames it had sent were given before.
+        """
+        ready = {descriptor for descriptor, _ in self._poll.poll(max(timeout_seconds, 0) * 1000)}
+        if self._wake_read in ready:
+            os.read(self._wake_read, 4096)
+        if self._connection.fileno() in ready:
+            data = protocol.receive_some(self._connection)
+            if data:
+                return self._decode(data)
+            self.end()
+            raise ExecutorLost(self._process.returncode)
+        if self._death in ready:
+            self.end()
+            raise ExecutorLost(self._process.returncode)
+        return []
+
+    def wake(self) -> None:
+        """Make a waiting `receive` return; from any thread."""
+        with contextlib.suppress(OSError):
+            os.write(self._wake_write, b"!")
+
+    def memory_bytes(self) -> int:
+        """Give the memory of the executor and everything it started."""
+        return processes.memory_bytes(self.pid)
+
+    def end(self) -> None:
+        """Kill the executor with everything it started, and reap it. May be called again."""
+        if self.has_ended:
+            return
+        self.has_ended = True
+        processes.kill_group(self.pid)  # before the leader is reaped: until then the number is taken
+        self._process.wait()
+        processes.kill_group(self.pid)
+        processes.end_adopted(EXECUTOR_VARIABLE, self.id)
+        self._connection.close()
+
+    def close(self) -> None:
+        """End the executor and give back its descriptors."""
+        self.end()
+        for descriptor in (self._wake_read, self._wake_write, self._death):
+            os.close(descriptor)
+
+    def _decode(self, data: bytes) -> list[AnyFrame]:
+        try:
+            return list(self._frames.feed(data))
+        except protocol.ProtocolError as error:
+            log.warning("executor broke the protocol", executor=self.pid, reason=str(error))
+            self.end()
+            raise ExecutorLost(self._process.returncode) from None
+
+
+class Executors:
+    """The executors of one worker process: idle ones are used again, one is kept warm."""
+
+    def __init__(self, settings: Settings, worker_id: str) -> None:
+        self._settings = settings
+        self._worker_id = worker_id
+        self._lock = threading.Lock()
+        self._idle: list[Executor] = []
+        self._all: set[Executor] = set()
+        self._requests: queue.SimpleQueue[Future[Executor] | None] = queue.SimpleQueue()
+        self._is_closed = False
+        self._output = OutputDrain()
+        self._sentinel, self._sentinel_pipe = start_sentinel(worker_id)
+        # Parent-death signals follow the thread that forked, so one thread that lives as long as we do spawns.
+        self._spawner = threading.Thread(target=self._spawn_on_request, name="spawner", daemon=True)
+        self._spawner.start()
+
+    def warm(self) -> None:
+        """Start an executor for whoever needs one next, without waiting for it."""
+        self._request().add_done_callback(self._keep_warm)
+
+    def take(self, source: str) -> Executor:
+        """Give an executor for a job of this plugin: one that has it loaded, a fresh one, or a new one.
+
+        Raises:
+            ExecutorLost: a new one did not come up.
+        """
+        with self._lock:
+            executor = next((one for one in self._idle if source in one.sources), None)
+            executor = executor or next((one for one in self._idle if not one.sources), None)
+            if executor is not None:
+                self._idle.remove(executor)
+                return executor
+        return self._request().result(timeout=SPAWN_SECONDS)
+
+    def give_back(self, executor: Executor, source: str) -> None:
+        """Keep an executor for the next job, unless it has done enough or grown too much."""
+        executor.sources.add(source)
+        executor.jobs += 1
+        if executor.has_ended or self._is_worn(executor):
+            self.discard(executor)
+            return
+        with self._lock:
+            surplus = [one for one in self._idle if len(self._all) > self._settings.slot_count][:1]
+            for one in surplus:
+                self._idle.remove(one)
+            self._idle.append(executor)
+        for one in surplus:
+            self.discard(one)
+
+    def discard(self, executor: Executor) -> None:
+        """End an executor; another one is started when none is left."""
+        with self._lock:
+            self._all.discard(executor)
+            needs_another = not self._all and not self._is_closed
+        executor.close()
+        self._tell_sentinel(f"-{executor.pid}")
+        if needs_another:
+            self.warm()
+
+    def close(self) -> None:
+        """End all executors and the threads that serve them."""
+        with self._lock:
+            self._is_closed = True
+            everything = list(self._all)
+        self._requests.put(None)
+        self._spawner.join()
+        for executor in everything:
+            self.discard(executor)
+        self._output.close()
+        self._sentinel_pipe.close()
+        self._sentinel.wait()
+
+    @property
+    def pids(self) -> set[int]:
+        """The processes that are waited for here."""
+        with self._lock:
+            return {one.pid for one in self._all} | {self._sentinel.pid}
+
+    def _is_worn(self, executor: Executor) -> bool:
+        memory = processes.own_memory_bytes(executor.pid)
+        executor.first_memory_bytes = executor.first_memory_bytes or memory
+        growth = memory - executor.first_memory_bytes
+        limit = self._settings.executor_max_growth_mb * 1024 * 1024
+        return executor.jobs >= self._settings.executor_max_jobs or growth > limit
+
+    def _request(self) -> Future[Executor]:
+        request: Future[Executor] = Future()
+        self._requests.put(request)
+        return request
+
+    def _keep_warm(self, request: Future[Executor]) -> None:
+        if request.exception() is None:
+            with self._lock:
+                if not self._is_closed:
+                    self._idle.append(request.result())
+
+    def _spawn_on_request(self) -> None:
+        while (request := self._requests.get()) is not None:
+            try:
+                executor = self._spawn()
+            except Exception as error:
+                request.set_exception(error)
+            else:
+                request.set_result(executor)
+
+    def _spawn(self) -> Executor:
+        ours, theirs = socket.socketpair()
+        executor_id = secrets.token_hex(8)
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-P", "-u", "-m", "fastprocesses_sdk.executor"),
+                *("--fd", str(theirs.fileno()), "--parent", str(os.getpid())),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+            env=self._environment(executor_id),
+            cwd="/",
+        )
+        theirs.close()
+        self._tell_sentinel(f"+{process.pid}")
+        executor = Executor(process, ours, executor_id)
+        self._output.add(process, executor)
+        with self._lock:
+            self._all.add(executor)
+        self._greet(executor)
+        return executor
+
+    def _greet(self, executor: Executor) -> None:
+        try:
+            frames = executor.receive(SPAWN_SECONDS)
+            greeting = frames[0] if frames else None
+            if not isinstance(greeting, protocol.Greeting):
+                raise ExecutorLost(None)
+            if not greeting.oldest_version <= protocol.NEWEST_VERSION <= greeting.newest_version:
+                log.error("executor speaks another protocol", sdk=greeting.sdk_version)
+                raise ExecutorLost(None)
+        except ExecutorLost:
+            self.discard(executor)
+            raise
+
+    def _environment(self, executor_id: str) -> dict[str, str]:
+        threads = str(max(1, (os.cpu_count() or 1) // self._settings.slot_count))
+        own = {"FASTPROCESSES_REDIS_URL"}  # process code has no business in the store
+        environment = {name: value for name, value in os.environ.items() if name not in own}
+        environment.update({name: threads for name in _BLAS_VARIABLES if name not in environment})
+        environment[EXECUTOR_VARIABLE] = executor_id
+        environment[sentinel.WORKER_VARIABLE] = self._worker_id
+        return environment
+
+    def _tell_sentinel(self, line: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._sentinel_pipe.write(f"{line}\n".encode())
+
+
+def start_sentinel(worker_id: str) -> tuple[subprocess.Popen[bytes], socket.SocketIO]:
+    """Start the sentinel of this worker; return it and the pipe that keeps it waiting."""
+    ours, theirs = socket.socketpair()
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(Path(sentinel.__file__)), str(theirs.fileno()), worker_id],
+        stdin=subprocess.DEVNULL,
+        pass_fds=[theirs.fileno()],
+        start_new_session=True,
+        cwd="/",
+    )
+    theirs.close()
+    ours_file = ours.makefile("wb", buffering=0)
+    ours.close()  # the file keeps it open
+    return process, ours_file
+
+
+class OutputDrain:
+    """One thread that reads what all executors print, line by line, so that none ever waits for it."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._lock = threading.Lock()
+        self._wake_read, self._wake_write = os.pipe()
+        self._selector.register(self._wake_read, selectors.EVENT_READ, None)
+        self._thread = threading.Thread(target=self._drain, name="output", daemon=True)
+        self._thread.start()
+
+    def add(self, process: subprocess.Popen[bytes], executor: Executor) -> None:
+        """Drain standard output and error of a new executor until they close."""
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for name, stream in (("stdout", process.stdout), ("stderr", process.stderr)):
+            os.set_blocking(stream.fileno(), False)
+            with self._lock:
+                self._selector.register(stream, selectors.EVENT_READ, _Stream(name, executor))
+        os.write(self._wake_write, b"!")
+
+    def close(self) -> None:
+        """Stop the thread."""
+        os.write(self._wake_write, b".")
+        self._thread.join()
+        self._selector.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _drain(self) -> None:
+        while True:
+            for key, _ in self._selector.select():
+                if key.data is None:
+                    if b"." in os.read(self._wake_read, 4096):
+                        return
+                    continue
+                self._read(cast("IO[bytes]", key.fileobj), key.data)
+
+    def _read(self, stream: IO[bytes], state: "_Stream") -> None:
+        try:
+            data = os.read(stream.fileno(), 65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        for line in state.lines(data):
+            if state.executor.on_line is not None:
+                state.executor.on_line(state.name, line)
+        if not data:
+            with self._lock:
+                self._selector.unregister(stream)
+            stream.close()
+
+
+class _Stream:
+    """One stream of one executor, cut into lines."""
+
+    def __init__(self, name: str, executor: Executor) -> None:
+        self.name = name
+        self.executor = executor
+        self._rest = b""
+
+    def lines(self, data: bytes) -> Iterator[str]:
+        """Give the lines that are whole with `data`; the rest, too, at the end or when it gets long."""
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        if self._rest and (not data or len(self._rest) > _LINE_BYTES):
+            whole, self._rest = [*whole, self._rest], b""
+        for line in whole:
+            yield line[:_LINE_BYTES].decode("utf-8", "replace").rstrip("\r")

@@ -1,0 +1,98 @@
+"""Processes of the operating system: how they end with their parent, how one's death is seen, what a family uses."""
+
+import contextlib
+import os
+import select
+import signal
+import sys
+
+import psutil
+
+_ROUNDS = 100
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when the thread that started it ends; Linux only."""
+    if sys.platform == "linux":
+        _prctl(1, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parents end (PR_SET_CHILD_SUBREAPER); Linux only."""
+    if sys.platform == "linux":
+        _prctl(36, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    import ctypes
+
+    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def death_descriptor(pid: int) -> int:
+    """Give a descriptor that becomes readable when the process ends, before it is reaped."""
+    if sys.platform == "linux":
+        return os.pidfd_open(pid)
+    queue = select.kqueue()
+    event = select.kevent(pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD, select.KQ_NOTE_EXIT)
+    queue.control([event], 0)
+    return os.dup(queue.fileno())
+
+
+def memory_bytes(pid: int) -> int:
+    """Give the resident memory of a process and all its descendants; 0 when it is gone."""
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for member in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                total += member.memory_info().rss
+    return total
+
+
+def own_memory_bytes(pid: int) -> int:
+    """Give the resident memory of one process; 0 when it is gone."""
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def kill_group(group: int) -> None:
+    """Kill a process group; one that is gone is no error."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def end_adopted(variable: str, value: str) -> None:
+    """Kill and reap children of this process that carry `variable=value` in their environment, until none is left.
+
+    They are what a killed executor had started outside its group: this process adopted them.
+    """
+    me = psutil.Process()
+    for _ in range(_ROUNDS):
+        adopted = [child for child in me.children() if _carries(child, variable, value)]
+        if not adopted:
+            return
+        for child in adopted:
+            for member in (*child.children(recursive=True), child):
+                with contextlib.suppress(psutil.Error):
+                    member.kill()
+        psutil.wait_procs(adopted, timeout=0.1)
+
+
+def _carries(process: psutil.Process, variable: str, value: str) -> bool:
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        return process.environ().get(variable) == value
+    except psutil.Error:
+        return False
+
+
+def reap_adopted(known: set[int]) -> None:
+    """Reap children that ended and that nobody else waits for: all but the `known` ones."""
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error, ChildProcessError):
+            if child.pid not in known and child.status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(child.pid, os.WNOHANG)

@@ -1,0 +1,129 @@
+"""One run of one job, as the threads of a worker share it: what it reported, and whether it has to stop."""
+
+import threading
+from collections import deque
+from typing import Literal
+
+import msgspec
+
+from fastprocesses_host.engine.executors import Executor
+from fastprocesses_host.store import operations
+from fastprocesses_host.store.operations import Claimed, Operation, Outcome
+
+Stop = Literal["dismissed", "superseded", "gone", "overtime", "drained"]
+_STOPS: dict[str, Stop] = {
+    "final": "dismissed",
+    "superseded": "superseded",
+    "gone": "gone",
+    "overtime": "overtime",
+}
+
+
+class Run:
+    """A claimed job while its process runs.
+
+    Attributes:
+        job_id: The job.
+        claim: The right to it.
+        stop: Why it has to stop; None while it may go on.
+        is_untouched: No code of the process ran yet.
+    """
+
+    def __init__(self, claimed: Claimed, claim: str, max_log_lines: int) -> None:
+        self.claimed = claimed
+        self.job_id = claimed.job.id
+        self.claim = claim
+        self.stop: Stop | None = None
+        self.is_untouched = True
+        self._executor: Executor | None = None
+        self._lock = threading.Lock()
+        self._percent: int | None = None
+        self._message: str | None = None
+        self._lines: deque[bytes] = deque(maxlen=max_log_lines)
+        self._max_log_lines = max_log_lines
+
+    def attach(self, executor: Executor | None) -> None:
+        """Name the executor to wake when the run has to stop."""
+        with self._lock:
+            self._executor = executor
+
+    def ask_to_stop(self, why: Stop) -> None:
+        """Tell the run to stop; the first reason stays."""
+        with self._lock:
+            self.stop = self.stop or why
+            if self._executor is not None:
+                self._executor.wake()
+
+    def ask_to_stop_by(self, verdict: str) -> None:
+        """Tell the run to stop for what a tick said of its job."""
+        self.ask_to_stop(_STOPS[verdict])
+
+    def progress(self, percent: int | None, message: str | None) -> None:
+        """Keep the newest progress until it is taken."""
+        with self._lock:
+            self._percent = self._percent if percent is None else percent
+            self._message = self._message if message is None else message
+
+    def log(self, level: str, text: str, fields: dict[str, object] | None = None) -> None:
+        """Keep a line of the job's log until it is taken."""
+        line = {"level": level, "text": text, **({"fields": fields} if fields else {})}
+        with self._lock:
+            self._lines.append(msgspec.json.encode(line, enc_hook=str))
+
+    def take_report(self) -> Operation[Outcome] | None:
+        """Give the operation that writes what was reported since the last time; None if nothing was."""
+        percent, message, lines = self.take()
+        if percent is None and message is None and not lines:
+            return None
+        return operations.progress(
+            self.job_id,
+            self.claim,
+            percent=percent,
+            message=message,
+            lines=lines,
+            max_log_lines=self._max_log_lines,
+        )
+
+    def take(self) -> tuple[int | None, str | None, list[bytes]]:
+        """Take what was reported since the last time: percent, message, log lines."""
+        with self._lock:
+            taken = self._percent, self._message, list(self._lines)
+            self._percent, self._message = None, None
+            self._lines.clear()
+            return taken
+
+
+class Runs:
+    """The runs that a worker is inside."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_job: dict[str, Run] = {}
+        self._left = threading.Condition(self._lock)
+
+    def enter(self, run: Run) -> None:
+        """Count a run as ours: from now on ticks renew its lease."""
+        with self._lock:
+            self._by_job[run.job_id] = run
+
+    def leave(self, run: Run) -> None:
+        """Count a run no longer."""
+        with self._left:
+            if self._by_job.get(run.job_id) is run:
+                del self._by_job[run.job_id]
+            self._left.notify_all()
+
+    def get(self, job_id: str) -> Run | None:
+        """Give the run of a job, if it is here."""
+        with self._lock:
+            return self._by_job.get(job_id)
+
+    def all(self) -> list[Run]:
+        """Give all runs."""
+        with self._lock:
+            return list(self._by_job.values())
+
+    def wait_until_empty(self, timeout_seconds: float) -> bool:
+        """Wait until no run is left; tell whether that came true."""
+        with self._left:
+            return self._left.wait_for(lambda: not self._by_job, timeout=timeout_seconds)

@@ -1,0 +1,374 @@
+"""One job to its end: claim, execute, finish. Never raises for what a process does."""
+
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+from fastprocesses_sdk.description import PluginRecord, ProcessRecord
+from fastprocesses_sdk.executor.protocol import (
+    AnyFrame,
+    Cancel,
+    Execute,
+    Input,
+    Log,
+    Output,
+    Problem,
+    Progress,
+    Result,
+    Started,
+)
+from msgspec import Struct
+
+from fastprocesses_host.engine import endings
+from fastprocesses_host.engine.endings import Ending, Failed, Stopped, Succeeded
+from fastprocesses_host.engine.executors import Executor, ExecutorLost, Executors
+from fastprocesses_host.engine.run import Run, Runs
+from fastprocesses_host.logs import get_logger, job_context
+from fastprocesses_host.ogc.jobs import OutputValue
+from fastprocesses_host.settings import Settings
+from fastprocesses_host.store import operations
+from fastprocesses_host.store.client import Store
+from fastprocesses_host.store.operations import Claimed
+from fastprocesses_host.store.records import StoredInput
+from fastprocesses_host.store.values import FileValues
+
+_MEMORY_SECONDS = 0.25
+_LOOK_SECONDS = 1.0
+_LOADING_TRIES = 2
+_WITH_FINISH_BYTES = 16 * 1024
+"""Values up to this size travel with the end of their run; larger ones are staged before it."""
+
+log = get_logger()
+
+
+class Offer(Struct, frozen=True):
+    """A process of this worker, and the plugin to load for it."""
+
+    plugin: PluginRecord
+    process: ProcessRecord
+
+
+class Runner:
+    """Runs jobs in the threads of a worker, each from its claim to its final state."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        executors: Executors,
+        offers: Mapping[str, Offer],
+        values: FileValues | None,
+        worker_id: str,
+    ) -> None:
+        self.runs = Runs()
+        self._settings = settings
+        self._store = store
+        self._executors = executors
+        self._offers = offers
+        self._values = values
+        self._worker_id = worker_id
+
+    def run(self, job_id: str, *, on_claim: Callable[[], None], is_stopping: Callable[[], bool]) -> None:
+        """Claim a job and bring it to its end; leave it alone if it is not to be had."""
+        claim = f"{self._worker_id}.{secrets.token_hex(8)}"
+        operation = operations.claim(
+            job_id, self._worker_id, claim, lease_seconds=self._settings.lease_seconds
+        )
+        claimed = self._store.run_until_answered(operation, is_given_up=is_stopping)
+        on_claim()
+        if not isinstance(claimed, Claimed):
+            return
+        run = Run(claimed, claim, self._settings.max_log_lines)
+        self.runs.enter(run)
+        try:
+            with job_context(job_id):
+                self._bring_to_end(run)
+        finally:
+            self.runs.leave(run)
+
+    def _bring_to_end(self, run: Run) -> None:
+        started_seconds = time.monotonic()
+        workdir = Path(tempfile.mkdtemp(prefix="fastprocesses-"))
+        try:
+            try:
+                ending = self._attempt(run, workdir)
+            except Exception:  # a bug of ours must not leave the job running for ever
+                log.exception("the engine failed")
+                ending = endings.failed("engine", "The server failed to run the process.")
+            self._finish(run, ending)
+        finally:
+            shutil.rmtree(workdir, ignore_errors=True)
+        seconds = round(time.monotonic() - started_seconds, 3)
+        told = ending.reason if isinstance(ending, Failed) else type(ending).__name__.lower()
+        log.info("job ended", process=run.claimed.job.process_id, ending=told, seconds=seconds)
+
+    def _attempt(self, run: Run, workdir: Path) -> Ending:
+        offer = self._offers.get(run.claimed.job.process_id)
+        if offer is None:
+            return endings.process_missing(run.claimed.job.process_id)
+        execute = self._execute_frame(run, offer, workdir)
+        lost = ExecutorLost(None)
+        for _ in range(_LOADING_TRIES):
+            if run.stop is not None:
+                break
+            try:
+                executor = self._executors.take(offer.plugin.source)
+            except ExecutorLost as error:
+                lost = error
+                continue
+            attempt = Attempt(run, executor, execute, self._settings)
+            try:
+                ending = attempt.watch()
+            except ExecutorLost as error:
+                self._executors.discard(executor)
+                if not run.is_untouched:
+                    return endings.died(error.returncode, while_loading=False)
+                lost = error  # it died before the process began: once more, with a fresh one
+                continue
+            if attempt.is_reusable:
+                self._executors.give_back(executor, offer.plugin.source)
+            else:
+                self._executors.discard(executor)
+            return ending
+        return ending_of_stop(run) or endings.died(lost.returncode, while_loading=True)
+
+    def _execute_frame(self, run: Run, offer: Offer, workdir: Path) -> Execute:
+        asked = run.claimed.job.asked
+        formats = {name: one.media_type for name, one in (asked.outputs or {}).items() if one.media_type}
+        return Execute(
+            job=run.job_id,
+            claim=run.claim,
+            source=offer.plugin.source,
+            distribution=offer.plugin.distribution,
+            version=offer.plugin.version,
+            process=offer.process.description.id,
+            inputs={name: self._input(value) for name, value in run.claimed.inputs.items()},
+            outputs=None if asked.outputs is None else list(asked.outputs),
+            formats=formats,
+            workdir=str(workdir),
+            inline_bytes=self._settings.max_inline_bytes,
+        )
+
+    def _input(self, value: StoredInput) -> Input:
+        if not value.location:
+            return Input(value.data, value.media_type)
+        assert self._values is not None, "a value lies in a value store that this worker does not have"
+        return Input(media_type=value.media_type, path=str(self._values.path(value.location)))
+
+    def _finish(self, run: Run, ending: Ending) -> None:
+        if isinstance(ending, Succeeded):
+            ending = self._keep(run, ending)
+        if isinstance(ending, Failed):
+            self._end(run, "failed", {"rc": ending.reason, "pb": msgspec.json.encode(ending.problem)}, {})
+        elif isinstance(ending, Stopped) and ending.why == "dismissed":
+            self._end(run, "dismissed", {}, {})
+        elif isinstance(ending, Stopped) and ending.why == "drained":
+            self._release(run)
+
+    def _keep(self, run: Run, ending: Succeeded) -> Ending:
+        """Store the values and end the job with them; give the ending it really had."""
+        limit = self._settings.max_value_bytes
+        for name, output in ending.outputs.items():
+            if (length := _length(output)) > limit:
+                return endings.too_large(name, length, limit)
+        values: dict[str, bytes] = {}
+        outputs: dict[str, OutputValue] = {}
+        staged = False
+        for name, output in ending.outputs.items():
+            data, location = self._place(run.job_id, output)
+            outputs[name] = OutputValue(
+                form=output.form, media_type=output.media_type, length=_length(output), location=location
+            )
+            if data is not None and len(data) <= _WITH_FINISH_BYTES:
+                values[name] = data
+            elif data is not None:
+                staged = True
+                self._store.run_until_answered(operations.stage(run.job_id, run.claim, name, data))
+        locations = [one.location for one in outputs.values() if one.location]
+        fields: dict[str, operations.Argument] = {"out": msgspec.json.encode(outputs)}
+        if locations:
+            fields["ol"] = "\n".join(locations)
+        if self._end(run, "successful", fields, values, staged=staged) != "ok":
+            self._discard(run, locations)
+        return ending
+
+    def _place(self, job_id: str, output: Output) -> tuple[bytes | None, str]:
+        """Give the bytes for the store, or the location in the value store."""
+        is_large = bool(output.path) or len(output.data) > self._settings.max_inline_bytes
+        if self._values is not None and is_large:
+            return None, self._values.put(job_id, Path(output.path) if output.path else output.data)
+        return (Path(output.path).read_bytes() if output.path else output.data), ""
+
+    def _discard(self, run: Run, locations: list[str]) -> None:
+        """Delete the values of a run that no longer counted."""
+        if self._values is not None:
+            for location in locations:
+                self._values.delete(location)
+        self._store.redis.delete(self._store.keys.staged(run.job_id, run.claim))
+
+    def _end(
+        self,
+        run: Run,
+        status: operations.Final,
+        fields: dict[str, operations.Argument],
+        values: dict[str, bytes],
+        *,
+        staged: bool = False,
+    ) -> operations.Outcome | None:
+        percent, message, lines = run.take()
+        if status == "successful":
+            percent = 100
+        if percent is not None:
+            fields["pr"] = percent
+        if message is not None:
+            fields["m"] = message
+        return self._store.run_until_answered(
+            operations.finish(
+                run.job_id,
+                run.claim,
+                status,
+                fields=fields,
+                values=values,
+                staged=staged,
+                lines=lines,
+                max_log_lines=self._settings.max_log_lines,
+            )
+        )
+
+    def _release(self, run: Run) -> None:
+        self._store.run_until_answered(
+            operations.release(
+                run.job_id,
+                run.claim,
+                untouched=run.is_untouched,
+                reason="stopped",
+                problem=endings.server_stopped(),
+            )
+        )
+
+
+class Attempt:
+    """One execution in one executor, watched: its frames, its time, its memory, and whether it has to stop."""
+
+    def __init__(self, run: Run, executor: Executor, execute: Execute, settings: Settings) -> None:
+        self.is_reusable = False
+        self._run = run
+        self._executor = executor
+        self._execute = execute
+        self._settings = settings
+        limits = run.claimed.limits
+        self._memory_limit_bytes = limits.memory_mb * endings.MEMORY_MB or settings.memory_bytes
+        self._deadline_seconds = time.monotonic() + settings.plugin_load_seconds
+        self._memory_due_seconds = time.monotonic() + _MEMORY_SECONDS
+        self._cancel_ending: Ending | None = None
+        self._kill_at_seconds: float | None = None
+
+    def watch(self) -> Ending:
+        """Execute and wait for the end.
+
+        Raises:
+            ExecutorLost: the executor ended by itself.
+        """
+        self._run.attach(self._executor)
+        self._executor.on_line = self._on_line
+        try:
+            self._executor.send(self._execute)
+            while True:
+                for frame in self._receive():
+                    ending = self._take(frame)
+                    if ending is not None:
+                        return ending
+                if (ending := self._look()) is not None:
+                    return ending
+        except ExecutorLost:
+            if self._cancel_ending is not None:
+                return self._cancel_ending
+            raise
+        finally:
+            self._run.attach(None)
+            self._executor.on_line = None
+
+    def _receive(self) -> list[AnyFrame]:
+        now = time.monotonic()
+        due = min(self._deadline_seconds, self._memory_due_seconds, now + _LOOK_SECONDS)
+        if self._kill_at_seconds is not None:
+            due = min(due, self._kill_at_seconds)
+        return self._executor.receive(max(due - now, 0.0))
+
+    def _take(self, frame: AnyFrame) -> Ending | None:
+        if getattr(frame, "claim", None) != self._run.claim:
+            return None
+        if isinstance(frame, Started):
+            self._run.is_untouched = False
+            limits = self._run.claimed.limits
+            self._deadline_seconds = time.monotonic() + min(limits.timeout_seconds, limits.max_run_seconds)
+        elif isinstance(frame, Progress):
+            self._run.progress(frame.percent, frame.message)
+        elif isinstance(frame, Log):
+            self._run.log(frame.level, frame.text, frame.fields)
+        elif isinstance(frame, Result | Problem):
+            return self._ending(frame)
+        return None
+
+    def _ending(self, frame: Result | Problem) -> Ending:
+        if self._cancel_ending is not None:  # it ended in its grace; the executor is of no more use
+            return self._cancel_ending
+        self.is_reusable = True
+        if isinstance(frame, Result):
+            return Succeeded(frame.outputs)
+        if frame.kind == "cancelled":  # nobody asked for that: its code raised KeyboardInterrupt
+            self.is_reusable = False
+            return endings.failed("error", "The process interrupted itself.")
+        if frame.kind != "declared":
+            log.error("process raised", reason=frame.kind, error=frame.detail, traceback=frame.traceback)
+        self._run.log("error", frame.detail)
+        return endings.raised(frame, self._run.job_id)
+
+    def _look(self) -> Ending | None:
+        """See to limits and to reasons to stop; an ending once the executor was killed."""
+        now = time.monotonic()
+        if self._cancel_ending is None:
+            self._cancel_ending = self._reason_to_stop(now)
+            if self._cancel_ending is not None:
+                self._executor.send(Cancel(self._run.job_id, self._run.claim))
+                hurry = isinstance(self._cancel_ending, Failed) and self._cancel_ending.reason == "memory"
+                self._kill_at_seconds = now + (0.0 if hurry else self._settings.cancel_grace_seconds)
+                self._deadline_seconds = self._memory_due_seconds = float("inf")
+        if self._kill_at_seconds is not None and now >= self._kill_at_seconds:
+            self._executor.end()
+            return self._cancel_ending
+        return None
+
+    def _reason_to_stop(self, now: float) -> Ending | None:
+        if self._run.stop is not None:
+            return ending_of_stop(self._run)
+        if now >= self._deadline_seconds:
+            if self._run.is_untouched:
+                return endings.failed("plugin", "The plugin of the process took too long to load.")
+            return endings.timed_out(self._run.claimed.limits)
+        if now >= self._memory_due_seconds:
+            self._memory_due_seconds = now + _MEMORY_SECONDS
+            used_bytes = self._executor.memory_bytes()
+            if used_bytes > self._memory_limit_bytes:
+                return endings.too_much_memory(used_bytes, self._memory_limit_bytes)
+        return None
+
+    def _on_line(self, stream: str, line: str) -> None:
+        self._run.log("info" if stream == "stdout" else "warning", line)
+
+
+def ending_of_stop(run: Run) -> Ending | None:
+    """Give the ending for the reason that a run has to stop; None if it has not."""
+    if run.stop is None:
+        return None
+    if run.stop == "overtime":
+        return endings.timed_out(run.claimed.limits)
+    return Stopped(run.stop)
+
+
+def _length(output: Output) -> int:
+    return Path(output.path).stat().st_size if output.path else len(output.data)

@@ -1,0 +1,163 @@
+"""A worker's signs of life, and what it does for all: recovering, expiring, deleting what nobody refers to."""
+
+import threading
+import time
+from typing import cast
+
+from fastprocesses_host.engine import endings, processes
+from fastprocesses_host.engine.executors import Executors
+from fastprocesses_host.engine.run import Run, Runs
+from fastprocesses_host.logs import get_logger
+from fastprocesses_host.ogc.jobs import Job
+from fastprocesses_host.queue import QueueBroker
+from fastprocesses_host.settings import Settings
+from fastprocesses_host.store import operations
+from fastprocesses_host.store.client import Store, StoreFull, StoreUnavailable
+from fastprocesses_host.store.operations import TickAnswer
+from fastprocesses_host.store.values import FileValues
+
+REPORT_SECONDS = 0.2
+"""Progress and log lines of a job reach its record at most so often."""
+MOST_ROUNDS = 20
+_GARBAGE_AT_ONCE = 100
+_SWEEP_SECONDS = 3600.0
+
+log = get_logger()
+
+
+class Ticker:
+    """The threads of a worker that talk to the store about running jobs, so that no job waits for the store."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        broker: QueueBroker,
+        executors: Executors,
+        runs: Runs,
+        values: FileValues | None,
+        offer: str,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._broker = broker
+        self._executors = executors
+        self._runs = runs
+        self._values = values
+        self._offer = offer
+        self._stopped = threading.Event()
+        self._unknown: set[str] = set()
+        self._is_away = False
+        self._next_sweep_seconds = time.monotonic()
+        self._threads = [
+            threading.Thread(target=loop, name=loop.__name__.strip("_"), daemon=True)
+            for loop in (self._tick, self._report, self._listen)
+        ]
+
+    def start(self) -> None:
+        """Start ticking."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop ticking; runs that are left lose their leases in time."""
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(timeout=1.0)
+
+    def _tick(self) -> None:
+        while not self._stopped.is_set():
+            begun_seconds = time.monotonic()
+            try:
+                self._tick_once()
+            except (StoreUnavailable, StoreFull) as error:
+                self._tell_away(error)
+            except Exception:
+                log.exception("a tick failed")
+            else:
+                self._is_away = False
+            spent_seconds = time.monotonic() - begun_seconds
+            self._stopped.wait(max(self._settings.tick_seconds - spent_seconds, 0.05))
+
+    def _tick_once(self) -> None:
+        held = list(self._broker.held)
+        lost = [job_id for job_id in self._unknown if job_id not in held and self._runs.get(job_id) is None]
+        claims = {run.job_id: run.claim for run in self._runs.all()}
+        operation = operations.tick(
+            self._broker.worker_id,
+            lease_seconds=self._settings.lease_seconds,
+            offer=self._offer,
+            queues=list(self._broker.ranks),
+            held=held,
+            lost=lost,
+            claims=claims,
+        )
+        answer = self._store.run(operation)
+        self._unknown = set(answer.unknown) - set(lost)
+        self._stop_runs(answer)
+        if answer.may_recover:
+            self._keep_house()
+        processes.reap_adopted(self._executors.pids)
+
+    def _stop_runs(self, answer: TickAnswer) -> None:
+        for job_id, verdict in answer.stop.items():
+            run = self._runs.get(job_id)
+            if run is not None:
+                run.ask_to_stop_by(verdict)
+
+    def _keep_house(self) -> None:
+        """Recover, expire and delete, a bounded amount."""
+        recover = operations.recover(
+            lease_seconds=self._settings.lease_seconds,
+            worker_lost=endings.worker_lost(),
+            no_worker=endings.no_worker(),
+        )
+        recovered = self._store.run(recover)
+        if recovered:
+            log.warning("recovered jobs", count=recovered)
+        for _ in range(MOST_ROUNDS):
+            if self._store.run(operations.expire()) < operations.EXPIRE_AT_ONCE:
+                break
+        if self._values is not None:
+            self._delete_garbage(self._values)
+
+    def _delete_garbage(self, values: FileValues) -> None:
+        key = self._store.keys.garbage
+        locations = cast("list[bytes]", self._store.redis.srandmember(key, _GARBAGE_AT_ONCE))
+        for location in locations:
+            values.delete(location.decode())
+            self._store.redis.srem(key, location)
+        if time.monotonic() >= self._next_sweep_seconds:
+            self._next_sweep_seconds = time.monotonic() + _SWEEP_SECONDS
+            for job_id, location in values.orphans():
+                found = self._store.run(operations.job(job_id))
+                if not isinstance(found, Job):
+                    values.delete(location)
+
+    def _report(self) -> None:
+        while not self._stopped.wait(REPORT_SECONDS):
+            for run in self._runs.all():
+                self._report_run(run)
+
+    def _report_run(self, run: Run) -> None:
+        operation = run.take_report()
+        if operation is None:
+            return
+        try:
+            outcome = self._store.run(operation)
+        except (StoreUnavailable, StoreFull):
+            return  # the next report tells the newest anyway
+        if outcome != "ok":
+            run.ask_to_stop_by(outcome)
+
+    def _listen(self) -> None:
+        """Hear of dismissals at once; the tick would tell them too, a little later."""
+        for job_id in self._store.listen(self._store.keys.stop, self._stopped):
+            run = self._runs.get(job_id.decode()) if job_id else None
+            if run is not None:
+                run.ask_to_stop("dismissed")
+
+    def _tell_away(self, error: Exception) -> None:
+        if not self._is_away:
+            log.warning("store away", reason=str(error))
+        self._is_away = True

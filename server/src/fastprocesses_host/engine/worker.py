@@ -1,0 +1,177 @@
+"""One worker process: its parts put together at boot, and taken apart in order when it stops."""
+
+import hashlib
+import os
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+import msgspec
+from dramatiq.broker import Broker
+from dramatiq.errors import ConnectionError as BrokerConnectionError
+from dramatiq.middleware import Middleware, MiddlewareError
+from dramatiq.worker import Worker as DramatiqWorker
+from fastprocesses_sdk.describe import discover
+from fastprocesses_sdk.description import Discovery
+
+from fastprocesses_host.catalog import Announcement
+from fastprocesses_host.engine import processes
+from fastprocesses_host.engine.executors import Executors
+from fastprocesses_host.engine.runner import Offer, Runner
+from fastprocesses_host.engine.tick import Ticker
+from fastprocesses_host.logs import configure_logging, get_logger
+from fastprocesses_host.queue import QueueBroker, Slots
+from fastprocesses_host.settings import Settings
+from fastprocesses_host.store import operations
+from fastprocesses_host.store.client import Store, StoreRefused, StoreUnavailable
+from fastprocesses_host.store.values import FileValues
+
+STOP_RESERVE_SECONDS = 3.0
+"""What of `drain_seconds` is left for stopping executors and threads after the jobs had their time."""
+
+log = get_logger()
+
+
+def new_worker_id() -> str:
+    """Give a name that no other worker process has or had."""
+    return f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+class WorkerParts(Middleware):
+    """Builds the engine when Dramatiq's worker boots, and drains it when that is told to stop."""
+
+    def __init__(self, settings: Settings, store: Store, broker: QueueBroker) -> None:
+        self._settings = settings
+        self._store = store
+        self._broker = broker
+        self._runner: Runner | None = None
+        self._executors: Executors | None = None
+        self._ticker: Ticker | None = None
+        self._values: FileValues | None = None
+        self._stop_seconds = 0.0
+
+    @property
+    def runner(self) -> Runner:
+        """What runs jobs; there once the worker has booted."""
+        assert self._runner is not None, "the worker has not booted"
+        return self._runner
+
+    def before_worker_boot(self, _broker: Broker, worker: DramatiqWorker) -> None:
+        """Discover, announce, start what the jobs need.
+
+        Raises:
+            MiddlewareError: the worker cannot work; the only exception that stops Dramatiq's boot.
+        """
+        configure_logging(self._settings, "worker")
+        processes.end_with_parent()
+        processes.adopt_orphans()
+        self._drain_at_once_when_told()
+        try:
+            self._boot(min(self._settings.slot_count, worker.worker_threads))
+        except StoreRefused as error:
+            log.error("store refused", reason=str(error))
+            raise MiddlewareError(str(error)) from error
+
+    def before_worker_shutdown(self, _broker: Broker, _worker: DramatiqWorker) -> None:
+        """Finish, give back or release everything, within `drain_seconds` of the first signal."""
+        self._drain()
+
+    def after_worker_shutdown(self, _broker: Broker, _worker: DramatiqWorker) -> None:
+        """Sign off."""
+        if self._ticker is not None:
+            self._ticker.stop()
+        if self._executors is not None:
+            self._executors.close()
+        try:
+            self._store.run(operations.leave(self._broker.worker_id))
+        except StoreUnavailable:
+            log.warning("could not sign off", reason="store away")
+        log.info("worker stopped")
+
+    def _boot(self, slot_count: int) -> None:
+        settings = self._settings
+        self._broker.slots = Slots(slot_count)
+        self._executors = Executors(settings, self._broker.worker_id)
+        self._executors.warm()
+        discovery = discover(load_seconds=settings.plugin_load_seconds)
+        self._wait_for_store()
+        if settings.value_folder is not None:
+            self._values = FileValues(settings.value_folder)
+        offer = self._announce(discovery)
+        self._runner = Runner(
+            settings, self._store, self._executors, _offers(discovery), self._values, self._broker.worker_id
+        )
+        self._ticker = Ticker(
+            settings, self._store, self._broker, self._executors, self._runner.runs, self._values, offer
+        )
+        self._ticker.start()
+        log.info(
+            "worker ready", worker=self._broker.worker_id, slots=slot_count, processes=len(_offers(discovery))
+        )
+
+    def _wait_for_store(self) -> None:
+        pause_seconds, is_told = 0.02, False
+        while True:
+            try:
+                self._store.check()
+                return
+            except StoreUnavailable as error:
+                if pause_seconds > 0.5 and not is_told:
+                    log.warning("waiting for the store", reason=str(error.__cause__))
+                    is_told = True
+            if self._broker.draining.is_set():
+                raise BrokerConnectionError("The store did not answer before the worker was stopped.")
+            time.sleep(pause_seconds)
+            pause_seconds = min(pause_seconds * 1.5, 1.0)
+
+    def _announce(self, discovery: Discovery) -> str:
+        environment = self._settings.environment
+        text = msgspec.json.encode(discovery)
+        offer = f"{environment}.{hashlib.sha256(text).hexdigest()[:16]}"
+        announcement = Announcement(
+            environment=environment, announced_at=self._store.check(), discovery=discovery
+        )
+        self._store.run_until_answered(operations.announce(offer, msgspec.json.encode(announcement)))
+        for plugin in discovery.plugins:
+            if plugin.state == "quarantined":
+                log.warning("plugin quarantined", plugin=plugin.name, reason=plugin.reason)
+        return offer
+
+    def _drain_at_once_when_told(self) -> None:
+        """Begin to drain with the signal itself; Dramatiq looks at it only once a second."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        before: Callable[[int, FrameType | None], object] | int | None = signal.getsignal(signal.SIGTERM)
+
+        def begin(number: int, frame: FrameType | None) -> None:
+            self._stop_seconds = self._stop_seconds or time.monotonic()
+            self._broker.draining.set()
+            if callable(before):
+                before(number, frame)
+
+        signal.signal(signal.SIGTERM, begin)
+
+    def _drain(self) -> None:
+        self._broker.draining.set()
+        if self._runner is None:
+            return
+        begun_seconds = self._stop_seconds or time.monotonic()
+        for_jobs_seconds = max(self._settings.drain_seconds - STOP_RESERVE_SECONDS, 0.0)
+        left_seconds = begun_seconds + for_jobs_seconds - time.monotonic()
+        if self._runner.runs.wait_until_empty(max(left_seconds, 0.0)):
+            return
+        for run in self._runner.runs.all():
+            run.ask_to_stop("drained")
+        self._runner.runs.wait_until_empty(self._settings.cancel_grace_seconds + STOP_RESERVE_SECONDS / 2)
+
+
+def _offers(discovery: Discovery) -> dict[str, Offer]:
+    return {
+        process.description.id: Offer(plugin, process)
+        for plugin in discovery.plugins
+        for process in plugin.processes
+        if plugin.state == "loaded"
+    }

@@ -1,0 +1,529 @@
+"""The host's parts put together: catalog, store, and those who wait for jobs."""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fastprocesses_host.catalog import Announcement, Catalog, OfferedProcess
+from fastprocesses_host.engine import endings
+from fastprocesses_host.inputs import CheckedInput
+from fastprocesses_host.logs import get_logger
+from fastprocesses_host.ogc.exceptions import (
+    BodyTooLarge,
+    Forbidden,
+    InvalidQueryParameter,
+    JobGone,
+    NoSuchJob,
+    ProcessFailed,
+    ResultNotAvailable,
+    ServiceUnavailable,
+    SyncTimeout,
+)
+from fastprocesses_host.ogc.execute import ExecuteRequest
+from fastprocesses_host.ogc.jobs import AskedResults, Job, Status
+from fastprocesses_host.ogc.preferences import ModeChoice
+from fastprocesses_host.settings import Settings
+from fastprocesses_host.store import operations
+from fastprocesses_host.store.client import AsyncStore, StoreUnavailable
+from fastprocesses_host.store.ids import JobIds, created_ms, is_job_id
+from fastprocesses_host.store.keys import Keys, queue_names
+from fastprocesses_host.store.records import Limits, NewJob, StoredInput
+from fastprocesses_host.store.values import FileValues, NoSuchValue
+
+MOST_JOBS_A_PAGE = 1000
+_FULL = 0.85
+"""From this share of its memory on, the store takes no new jobs: what is under way needs the rest."""
+_LIVE_MS = 15_000
+_LOOK_SECONDS = 2.0
+_CHUNK_BYTES = 256 * 1024
+_BACKWARDS = "-"
+
+log = get_logger()
+_announcement_decoder = msgspec.json.Decoder(Announcement)
+
+
+class JobPage(Struct, frozen=True, kw_only=True):
+    """A part of the job list, and the cursors of its neighbours; empty where there is none."""
+
+    jobs: list[Job]
+    next: str = ""
+    prev: str = ""
+
+
+class Host:
+    """What the web layer asks. Opened and closed as an async context, in the event loop that uses it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._keys = Keys.of(settings.key_prefix)
+        self._store = AsyncStore(settings.redis_url, self._keys)
+        self._values = FileValues(settings.value_folder) if settings.value_folder else None
+        self._catalog = Catalog.from_announcements(())
+        self._offers: dict[str, Announcement] = {}
+        self._shown: set[str] = set()
+        self._ids = JobIds()
+        self._clock_offset_ms = 0
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._answered_seconds = float("-inf")
+        self._is_listening = False
+        self._is_full = False
+
+    async def __aenter__(self) -> Self:
+        """Start listening to the store; it need not be there yet."""
+        for loop in (self._listen, self._tick, self._look_after_waiting):
+            self._tasks.append(asyncio.create_task(loop(), name=loop.__name__))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop listening; who still waits for a job is told to try again."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(
+                    ServiceUnavailable("The server is being stopped. Try again in a moment.")
+                )
+        await asyncio.sleep(0)
+        await self._store.close()
+
+    @property
+    def catalog(self) -> Catalog:
+        """What is offered now."""
+        return self._catalog
+
+    def readiness(self) -> list[str]:
+        """Give sentences on what is missing; none when jobs can be taken."""
+        missing = []
+        if time.monotonic() - self._answered_seconds > 3 * self.settings.tick_seconds + 1:
+            missing.append("The store does not answer.")
+        if not self._offers:
+            missing.append("No worker has announced its processes yet.")
+        if not self._is_listening:
+            missing.append("The store's messages are not received yet.")
+        return missing
+
+    async def execute(
+        self,
+        process_id: str,
+        request: ExecuteRequest,
+        choice: ModeChoice,
+        *,
+        inputs: Mapping[str, CheckedInput],
+        disconnected: Callable[[], Awaitable[None]] | None = None,
+    ) -> Job:
+        """Accept a job; where its caller waits, wait for its end.
+
+        Args:
+            process_id: The process.
+            request: What was asked.
+            choice: Whether the caller waits, and how long.
+            inputs: The checked inputs.
+            disconnected: Returns when the caller has gone; its job is dismissed then.
+
+        Returns:
+            The job: final and successful if it was waited for, accepted or running if not.
+
+        Raises:
+            NoSuchProcess, ProcessFailed, SyncTimeout, BodyTooLarge, ServiceUnavailable.
+        """
+        process = self.catalog.get(process_id)
+        if self._is_full:
+            raise ServiceUnavailable("The store is nearly full. Try again later.", retry_after_seconds=30)
+        stored = await self._store_inputs(inputs)
+        if choice.mode == "async":
+            return await self._accept(process, request.asked, choice, stored)
+        return await self._wait(process, request.asked, choice, stored, disconnected)
+
+    async def job(self, job_id: str) -> Job:
+        """Read a job.
+
+        Raises:
+            NoSuchJob: there is none of this id, or it was deleted.
+        """
+        found = await self._read(job_id)
+        if not isinstance(found, Job):
+            raise NoSuchJob
+        return found
+
+    async def jobs(
+        self,
+        *,
+        limit: int,
+        cursor: str = "",
+        statuses: tuple[str, ...] = (),
+        process_ids: tuple[str, ...] = (),
+    ) -> JobPage:
+        """Read a page of the job list, newest first.
+
+        Raises:
+            InvalidQueryParameter: the cursor is none of ours.
+        """
+        last = cursor.removeprefix(_BACKWARDS)
+        if last and not is_job_id(last):
+            raise InvalidQueryParameter("The cursor is not one that this server gave. Start without it.")
+        page = await self._store.run(
+            operations.jobs(
+                limit=min(limit, MOST_JOBS_A_PAGE),
+                cursor=last,
+                backwards=cursor.startswith(_BACKWARDS),
+                statuses=statuses,
+                process_ids=process_ids,
+            )
+        )
+        return _page(page, cursor)
+
+    async def dismiss(self, job_id: str) -> Job:
+        """Dismiss a job that is not final, remove one that is (checklist S2.7 row 6).
+
+        Raises:
+            NoSuchJob: there is none of this id.
+            JobGone: it was removed before.
+            Forbidden: it runs, and its process does not let itself be dismissed.
+        """
+        found = await self._read(job_id)
+        if found == "tombstone":
+            raise JobGone
+        if not isinstance(found, Job):
+            raise NoSuchJob
+        process = self.catalog.processes.get(found.process_id)
+        if process and not found.status.is_final and "dismiss" not in process.description.job_control_options:
+            raise Forbidden("The process of this job cannot be dismissed. Wait until it has ended.")
+        dismissed = await self._dismiss(job_id)
+        if dismissed.outcome == "tombstone":
+            raise JobGone
+        return replace(dismissed.job or found, status=Status.DISMISSED)
+
+    async def output(self, job: Job, output_id: str) -> AsyncIterator[bytes]:
+        """Give the bytes of one output value, in pieces.
+
+        Raises:
+            ResultNotAvailable: it is not there (any more).
+        """
+        location = job.outputs[output_id].location
+        if not location:
+            yield await self._small_value(job, output_id)
+            return
+        if self._values is None:
+            raise ResultNotAvailable("The value lies in a value store that this host does not have.")
+        try:
+            file = await asyncio.to_thread(self._values.open, location)
+        except NoSuchValue:
+            raise ResultNotAvailable("The value has expired.") from None
+        with file:
+            while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
+                yield chunk
+
+    async def output_bytes(self, job: Job, output_id: str) -> bytes:
+        """Give the bytes of one output value.
+
+        Raises:
+            ResultNotAvailable: it is not there (any more).
+        """
+        return b"".join([piece async for piece in self.output(job, output_id)])
+
+    async def _small_value(self, job: Job, output_id: str) -> bytes:
+        if output_id in job.values:
+            return job.values[output_id]
+        data: bytes | None = await self._store.read("HGET", self._keys.values(job.id), output_id)
+        if data is None:
+            raise ResultNotAvailable("The value has expired.")
+        return data
+
+    async def _store_inputs(self, inputs: Mapping[str, CheckedInput]) -> dict[str, StoredInput]:
+        return {name: await self._store_input(name, value) for name, value in inputs.items()}
+
+    async def _store_input(self, name: str, value: CheckedInput) -> StoredInput:
+        length = len(value.data)
+        if length > self.settings.max_value_bytes:
+            limit = self.settings.max_value_bytes
+            raise BodyTooLarge(f"The input {name} has {length} bytes; {limit} is the most a value may have.")
+        if length <= self.settings.max_inline_bytes or self._values is None:
+            return StoredInput(value.data, value.media_type)
+        # Not yet of any job: should the job not be accepted, the value is an orphan and is swept.
+        location = await asyncio.to_thread(self._values.put, self._new_id(), value.data)
+        return StoredInput(media_type=value.media_type, location=location)
+
+    def _new_id(self) -> str:
+        return self._ids.make(time.time_ns() // 1_000_000 + self._clock_offset_ms)
+
+    def _new_job(self, process: OfferedProcess, asked: AskedResults, choice: ModeChoice) -> NewJob:
+        settings = self.settings
+        by_reference = any(one.transmission_mode == "reference" for one in (asked.outputs or {}).values())
+        listed = choice.mode != "sync" or settings.record_sync_jobs or by_reference
+        is_sync = choice.mode != "async"
+        deadline_ms = (
+            time.time_ns() // 1_000_000 + self._clock_offset_ms + settings.sync_timeout_seconds * 1000
+        )
+        sync_queue, queue = queue_names(process.environment)
+        return NewJob(
+            id=self._new_id(),
+            process_id=process.description.id,
+            process_version=process.description.version,
+            description_digest=process.digest,
+            environment=process.environment,
+            queue=sync_queue if is_sync else queue,
+            mode="sync" if choice.mode == "sync" else "async",
+            listed=listed,
+            limits=limits_of(process, settings, listed=listed),
+            asked=asked,
+            deadline_ms=round(deadline_ms) if choice.mode == "sync" else None,
+            keep_inputs=settings.keep_inputs,
+        )
+
+    async def _accept(
+        self,
+        process: OfferedProcess,
+        asked: AskedResults,
+        choice: ModeChoice,
+        inputs: Mapping[str, StoredInput],
+    ) -> Job:
+        """Have the store take a job; its id is made anew once if our idea of the store's clock was wrong."""
+        for _ in range(2):
+            job = self._new_job(process, asked, choice)
+            if await self._accepted(job, inputs):
+                return job_as_accepted(job)
+        raise StoreUnavailable
+
+    async def _accepted(self, job: NewJob, inputs: Mapping[str, StoredInput]) -> bool:
+        answer = await self._store.run(
+            operations.accept(job, inputs, max_queued_jobs=self.settings.max_queued_jobs)
+        )
+        if answer.outcome == "full":
+            raise ServiceUnavailable("Too many jobs are waiting. Try again later.", retry_after_seconds=10)
+        self._clock_offset_ms = answer.now_ms - time.time_ns() // 1_000_000
+        return answer.outcome == "ok"
+
+    async def _wait(
+        self,
+        process: OfferedProcess,
+        asked: AskedResults,
+        choice: ModeChoice,
+        inputs: Mapping[str, StoredInput],
+        disconnected: Callable[[], Awaitable[None]] | None,
+    ) -> Job:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        for _ in range(2):
+            job = self._new_job(process, asked, choice)
+            self._waiting[job.id] = done  # before it is accepted: a worker may be faster than the answer
+            try:
+                if await self._accepted(job, inputs):
+                    return await self._outcome(job, choice, done, disconnected)
+            finally:
+                self._waiting.pop(job.id, None)
+        raise StoreUnavailable
+
+    async def _outcome(
+        self,
+        job: NewJob,
+        choice: ModeChoice,
+        done: asyncio.Future[None],
+        disconnected: Callable[[], Awaitable[None]] | None,
+    ) -> Job:
+        is_bounded = choice.mode == "wait" and choice.wait_seconds is not None
+        cap_seconds = self.settings.sync_timeout_seconds
+        seconds = min(choice.wait_seconds or 0.0, cap_seconds) if is_bounded else cap_seconds
+        try:
+            is_gone = await wait_for_first(done, disconnected, seconds)
+        except asyncio.CancelledError:
+            self._dismiss_later(job.id)
+            raise
+        if done.done():
+            done.result()
+            return await self._collect(job.id)
+        if is_bounded and not is_gone:
+            return await self.job(job.id)
+        self._dismiss_later(job.id)
+        raise SyncTimeout(f"The process did not end within {seconds:g} s. Execute it asynchronously.")
+
+    async def _collect(self, job_id: str) -> Job:
+        collected = await self._store.run(operations.collect(job_id))
+        if collected is None:
+            raise ResultNotAvailable("The job was removed before its results were read.")
+        job = replace(collected.job, values=collected.values)
+        if job.status == Status.FAILED and job.problem is not None:
+            raise ProcessFailed(job.problem)
+        if job.status != Status.SUCCESSFUL:
+            raise ResultNotAvailable("The job was dismissed before it ended.")
+        return job
+
+    def _dismiss_later(self, job_id: str) -> None:
+        task = asyncio.create_task(self._dismiss_quietly(job_id), name="dismiss")
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
+
+    async def _dismiss_quietly(self, job_id: str) -> None:
+        with contextlib.suppress(ServiceUnavailable):  # then its deadline or its worker ends it
+            await self._dismiss(job_id)
+
+    async def _dismiss(self, job_id: str) -> operations.Dismissed:
+        token = secrets.token_hex(8)
+        return await self._store.run(
+            operations.dismiss(job_id, token, tombstone_seconds=self.settings.tombstone_seconds)
+        )
+
+    async def _read(self, job_id: str) -> Job | str:
+        if not is_job_id(job_id):
+            return "gone"
+        return await self._store.run(operations.job(job_id))
+
+    async def _listen(self) -> None:
+        async for message in self._store.listen(self._keys.done, self._keys.catalog):
+            if message is None:
+                self._is_listening = True
+                await self._reread_waiting()
+            elif message[0] == self._keys.catalog:
+                await self._quietly(self._refresh_catalog())
+            else:
+                self._tell_done(message[1].decode())
+
+    async def _tick(self) -> None:
+        """Help the workers keep house: with no worker left, jobs of dead ones end all the same."""
+        turn = 0
+        while True:
+            await self._quietly(self._tick_once(is_full_turn=turn % 5 == 0))
+            turn += 1
+            await asyncio.sleep(self.settings.tick_seconds if self._offers else 0.1)
+
+    async def _tick_once(self, *, is_full_turn: bool) -> None:
+        answer = await self._store.run(operations.tick("", lease_seconds=self.settings.lease_seconds))
+        self._clock_offset_ms = answer.now_ms - time.time_ns() // 1_000_000
+        self._answered_seconds = time.monotonic()
+        await self._refresh_catalog()
+        if is_full_turn:
+            memory = await self._store.read("INFO", "memory")
+            limit = int(memory.get("maxmemory", 0))
+            self._is_full = limit > 0 and int(memory["used_memory"]) > limit * _FULL
+        if answer.may_recover:
+            recover = operations.recover(
+                lease_seconds=self.settings.lease_seconds,
+                worker_lost=endings.worker_lost(),
+                no_worker=endings.no_worker(),
+            )
+            await self._store.run(recover)
+            await self._store.run(operations.expire())
+
+    async def _look_after_waiting(self) -> None:
+        """The record is the truth, messages only the fast way to it."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await self._quietly(self._reread_waiting())
+
+    async def _reread_waiting(self) -> None:
+        for job_id in list(self._waiting):
+            found = await self._store.run(operations.job(job_id))
+            if isinstance(found, Job) and found.status.is_final:
+                self._tell_done(job_id)
+
+    def _tell_done(self, job_id: str) -> None:
+        future = self._waiting.get(job_id)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    async def _refresh_catalog(self) -> None:
+        """Read what workers offer; of one environment what was announced last, of living workers if there are any."""
+        listed = await self._store.read("ZRANGE", self._keys.offers, 0, -1, "WITHSCORES")
+        seen = (
+            dict(listed)
+            if listed and isinstance(listed[0], tuple | list)
+            else dict(zip(*[iter(listed)] * 2, strict=True))
+        )
+        names = {name.decode(): float(score) for name, score in seen.items()}
+        for name in names.keys() - self._offers.keys():
+            text = await self._store.read("GET", self._keys.offer(name))
+            if text is not None:
+                self._offers[name] = _announcement_decoder.decode(text)
+        shown = choose_offers(names, self._offers, newest_ms=max(names.values(), default=0.0))
+        if shown != self._shown and shown:
+            self._shown = shown
+            self._catalog = Catalog.from_announcements(self._offers[name] for name in shown)
+            log.info("catalog changed", processes=len(self._catalog.processes))
+        for name in self._offers.keys() - names.keys():
+            del self._offers[name]
+
+    async def _quietly(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except ServiceUnavailable:
+            return
+        except Exception:
+            log.exception("the host's own work failed")
+
+
+def limits_of(process: OfferedProcess, settings: Settings, *, listed: bool) -> Limits:
+    """Decide what a job may use: by its process, else by the settings; decided once, when it is accepted."""
+    policy = process.policy
+    return Limits(
+        timeout_seconds=policy.timeout_seconds or settings.timeout_seconds,
+        memory_mb=policy.memory_mb or 0,
+        retryable=policy.retryable,
+        max_attempts=policy.max_attempts,
+        max_queue_seconds=settings.max_queue_seconds,
+        max_run_seconds=settings.max_run_seconds,
+        ttl_seconds=settings.job_ttl_seconds if listed else settings.unlisted_job_ttl_seconds,
+    )
+
+
+def job_as_accepted(job: NewJob) -> Job:
+    """Give the job as its record reads right after it was accepted."""
+    return Job(
+        id=job.id,
+        process_id=job.process_id,
+        process_version=job.process_version,
+        environment=job.environment,
+        status=Status.ACCEPTED,
+        created=created_ms(job.id),
+        listed=job.listed,
+        asked=job.asked,
+        max_attempts=job.limits.max_attempts,
+    )
+
+
+def choose_offers(
+    seen_ms: Mapping[str, float], offers: Mapping[str, Announcement], *, newest_ms: float
+) -> set[str]:
+    """Choose one offer an environment: announced last, among those of living workers if there are any."""
+    best: dict[str, tuple[bool, int, str]] = {}
+    for name, ms in seen_ms.items():
+        if name in offers:
+            rank = (newest_ms - ms < _LIVE_MS, offers[name].announced_at, name)
+            environment = offers[name].environment
+            best[environment] = max(best.get(environment, rank), rank)
+    return {rank[2] for rank in best.values()}
+
+
+async def wait_for_first(
+    done: asyncio.Future[None], disconnected: Callable[[], Awaitable[None]] | None, seconds: float
+) -> bool:
+    """Wait until the job is done, its caller has gone, or the time is over; tell whether the caller has gone."""
+    if disconnected is None:
+        await asyncio.wait([done], timeout=seconds)
+        return False
+    gone = asyncio.ensure_future(disconnected())
+    try:
+        await asyncio.wait([done, gone], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return gone.done()
+    finally:
+        gone.cancel()
+
+
+def _page(page: operations.Page, cursor: str) -> JobPage:
+    if not page.jobs:
+        return JobPage(jobs=[], next=page.last if page.has_more and not cursor.startswith(_BACKWARDS) else "")
+    first, last = page.jobs[0].id, page.jobs[-1].id
+    if cursor.startswith(_BACKWARDS):
+        return JobPage(jobs=page.jobs, next=last, prev=_BACKWARDS + first if page.has_more else "")
+    return JobPage(
+        jobs=page.jobs, next=page.last if page.has_more else "", prev=_BACKWARDS + first if cursor else ""
+    )

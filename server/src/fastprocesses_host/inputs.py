@@ -1,0 +1,359 @@
+"""Execute inputs, checked before anything is stored: every value, and every fault told (S1.3)."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+from fastprocesses_sdk.description import InputDescription
+from msgspec import Raw, Struct
+
+from fastprocesses_host.catalog import Format, InputSchema, OfferedProcess, did_you_mean
+from fastprocesses_host.ogc.exceptions import InvalidParameterValue
+from fastprocesses_host.ogc.execute import ExecuteRequest, decode_value, pointer, read_format
+from fastprocesses_host.ogc.jobs import AskedOutput, AskedResults
+from fastprocesses_host.ogc.negotiation import choose_media_type, parse_media_type, same_media_type
+from fastprocesses_host.ogc.processes import described_media_types
+from fastprocesses_host.schemas import Fault
+
+LARGE_BYTES = 256 * 1024
+"""From this size on the fast validator words what is wrong too; the other would take seconds."""
+MAX_FAULTS = 20
+"""How many faults a problem tells."""
+
+_FAULTS_PER_VALUE = 5
+_QUALIFIED = frozenset({"value", "mediaType", "encoding", "schema", "format"})
+_LINK = frozenset(
+    {"href", "rel", "type", "hreflang", "title", "length", "mediaType", "encoding", "schema", "format"}
+)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
+_NOT_FETCHED = "References are not fetched by this server yet. Send the value inline."
+
+
+class CheckedInput(Struct, frozen=True, kw_only=True):
+    """One input that fits its description."""
+
+    data: bytes
+    """A JSON document: the plain value; an array of values when the input may occur several times."""
+    media_type: str = ""
+    """Of the value, as the caller named it or the schema's fitting branch has it; empty: not told."""
+
+
+class _Rejected(Exception):  # noqa: N818 - never leaves this module
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = list(faults)
+
+    def under(self, *path: str | int) -> "_Rejected":
+        return _Rejected(Fault((*path, *fault.path), fault.detail) for fault in self.faults)
+
+
+class _Read(Struct, frozen=True):
+    data: bytes | Raw
+    media_type: str = ""
+
+
+def check_request(process: OfferedProcess, request: ExecuteRequest) -> dict[str, CheckedInput]:
+    """Check the inputs and the wanted outputs of a request, and tell the faults of all in one problem.
+
+    Raises:
+        InvalidParameterValue: something does not fit (/req/core/process-execute-input-validation).
+    """
+    checked, faults = _read_inputs(process, request.inputs)
+    faults += _asked_faults(process, request.asked)
+    _raise_for(faults)
+    return checked
+
+
+def check_inputs(process: OfferedProcess, inputs: Mapping[str, Raw]) -> dict[str, CheckedInput]:
+    """Check inputs against their descriptions (/req/core/process-execute-input-validation).
+
+    Args:
+        process: Whose inputs they are.
+        inputs: The values as they were sent, by input id.
+
+    Raises:
+        InvalidParameterValue: inputs are missing, unknown or do not fit; all of them are told.
+    """
+    checked, faults = _read_inputs(process, inputs)
+    _raise_for(faults)
+    return checked
+
+
+def check_asked(process: OfferedProcess, asked: AskedResults) -> None:
+    """Check that the wanted outputs exist and can be had in the wanted way.
+
+    Raises:
+        InvalidParameterValue: they cannot.
+    """
+    _raise_for(_asked_faults(process, asked))
+
+
+def _raise_for(faults: list[Fault]) -> None:
+    if not faults:
+        return
+    told = faults[:MAX_FAULTS]
+    first = told[0]
+    more = f" Look into errors for {len(faults) - 1} more." if len(faults) > 1 else ""
+    raise InvalidParameterValue(
+        f"{_place(first.path)}: {first.detail}{more}",
+        errors=[{"pointer": pointer(fault.path), "detail": fault.detail} for fault in told],
+    )
+
+
+def _place(path: tuple[str | int, ...]) -> str:
+    kind = {"inputs": "Input", "outputs": "Output"}.get(str(path[0]), str(path[0]))
+    return f"{kind} {str(path[1])[:100]}" if len(path) > 1 else kind
+
+
+# Inputs
+
+
+def _read_inputs(
+    process: OfferedProcess, inputs: Mapping[str, Raw]
+) -> tuple[dict[str, CheckedInput], list[Fault]]:
+    described = process.description.inputs
+    checked: dict[str, CheckedInput] = {}
+    faults = [
+        Fault(("inputs", name), f"The process has no such input.{did_you_mean(name, described)}")
+        for name in inputs
+        if name not in described
+    ]
+    for input_id, description in described.items():
+        try:
+            read = _read_input(process.input_schemas[input_id], description, inputs.get(input_id))
+        except _Rejected as rejected:
+            faults += rejected.under("inputs", input_id).faults
+        else:
+            if read is not None:
+                checked[input_id] = CheckedInput(data=bytes(read.data), media_type=read.media_type)
+    return checked, faults
+
+
+def _read_input(schema: InputSchema, description: InputDescription, raw: Raw | None) -> _Read | None:
+    """Read what is given for one input; None: nothing, which is fine. A null that does not fit is nothing."""
+    if raw is not None:
+        value = _decoded(raw)
+        if value is not None or schema.whole.accepts(None):
+            several = description.max_occurs == "unbounded" or description.max_occurs > 1
+            return (
+                _read_several(schema, description, value, raw)
+                if several
+                else _read_single(schema, value, raw)
+            )
+    if description.min_occurs > 0:
+        raise _Rejected([Fault((), f"This input must be given: {description.title}.")])
+    return None
+
+
+def _read_single(schema: InputSchema, value: Any, raw: Raw) -> _Read:
+    """Read the value of an input that occurs once; an array of one value may stand for it (S1.3 rule 2)."""
+    try:
+        return _read_value(schema, value, raw)
+    except _Rejected:
+        if isinstance(value, list) and len(value) == 1:
+            try:
+                return _read_value(schema, value[0], _items(raw)[0])
+            except _Rejected:
+                pass
+        raise
+
+
+def _read_several(schema: InputSchema, description: InputDescription, value: Any, raw: Raw) -> _Read:
+    """Read the values of an input that may occur several times; a lone one is wrapped (S1.3 rule 1)."""
+    if not isinstance(value, list):
+        reads = [_read_value(schema, value, raw)]
+    else:
+        reads = _read_items(schema, value, raw)
+    _check_occurrences(description, len(reads))
+    media_types = {read.media_type for read in reads}
+    return _Read(
+        b"[" + b",".join(bytes(read.data) for read in reads) + b"]",
+        media_types.pop() if len(media_types) == 1 else "",
+    )
+
+
+def _read_items(schema: InputSchema, values: list[Any], raw: Raw) -> list[_Read]:
+    reads: list[_Read] = []
+    faults: list[Fault] = []
+    for place, (value, item) in enumerate(zip(values, _items(raw), strict=True)):
+        try:
+            reads.append(_read_value(schema, value, item))
+        except _Rejected as rejected:
+            faults += rejected.under(place).faults
+        if len(faults) >= MAX_FAULTS:
+            break
+    if not faults:
+        return reads
+    if schema.whole.accepts(values):
+        return [_Read(raw)]
+    raise _Rejected(faults)
+
+
+def _check_occurrences(description: InputDescription, count: int) -> None:
+    most = description.max_occurs
+    if count < description.min_occurs:
+        raise _Rejected([Fault((), f"At least {description.min_occurs} values must be given, not {count}.")])
+    if most != "unbounded" and count > most:
+        raise _Rejected([Fault((), f"At most {most} values can be given, not {count}.")])
+
+
+def _read_value(schema: InputSchema, value: Any, raw: Raw) -> _Read:
+    """Read one value; the first of the rules that fits decides (S1.3 rules 3 to 8)."""
+    if isinstance(value, dict):
+        if _is_reference(schema, value):
+            raise _Rejected([Fault((), _NOT_FETCHED)])
+        if "value" in value and value.keys() <= _QUALIFIED:
+            return _read_qualified(schema, value, raw)
+    return _read_plain(schema, value, raw)
+
+
+def _read_plain(schema: InputSchema, value: Any, raw: Raw) -> _Read:
+    return _Read(raw, _fitting(schema, value, "", large=_is_large(raw)).media_type)
+
+
+def _is_reference(schema: InputSchema, value: dict[str, Any]) -> bool:
+    if not isinstance(value.get("href"), str) or "value" in value or schema.requires("href"):
+        return False
+    return value.keys() <= _LINK or not schema.whole.accepts(value)
+
+
+def _read_qualified(schema: InputSchema, value: dict[str, Any], raw: Raw) -> _Read:
+    """Read a qualified value, or an object that only looks like one (S1.3 rules 6 and 8)."""
+    if schema.requires("value") and schema.whole.accepts(value):
+        return _Read(raw)
+    try:
+        return _unwrapped(schema, value, raw)
+    except _Rejected:
+        if schema.whole.accepts(value):
+            return _Read(raw)
+        raise
+
+
+def _unwrapped(schema: InputSchema, value: dict[str, Any], raw: Raw) -> _Read:
+    try:
+        media_type, encoding, _ = read_format(value, "")
+    except InvalidParameterValue as problem:
+        raise _Rejected([Fault((), problem.errors[0]["detail"])]) from None
+    inner = value["value"]
+    data: bytes | Raw = msgspec.json.decode(raw, type=dict[str, Raw])["value"]
+    known = schema.format_of(media_type) if media_type else None
+    if encoding.lower() == "base64" and not (known or schema.formats[0]).is_binary:
+        inner = _decoded_text(inner)
+        data = msgspec.json.encode(inner)
+    try:
+        found = _fitting(schema, inner, media_type, large=_is_large(raw))
+    except _Rejected as rejected:
+        raise rejected.under("value") from None
+    return _Read(data, media_type or found.media_type)
+
+
+def _fitting(schema: InputSchema, value: Any, media_type: str, *, large: bool) -> Format:
+    """Find the format a value is in: the one that is named, else the first that fits (S1.3 rule 9).
+
+    Raises:
+        _Rejected: there is none.
+    """
+    if schema.is_bbox:
+        _check_bbox(value)
+    candidates = [_named_format(schema, value, media_type)] if media_type else list(schema.formats)
+    for candidate in candidates:
+        if candidate.schema.accepts(value):
+            if candidate.is_binary:
+                _check_base64(value)
+            return candidate
+    told = candidates[0].schema if len(candidates) == 1 else schema.whole
+    raise _Rejected(
+        told.faults(value, limit=_FAULTS_PER_VALUE, large=large) or [Fault((), "This fits no format.")]
+    )
+
+
+def _named_format(schema: InputSchema, value: Any, media_type: str) -> Format:
+    known = schema.format_of(media_type)
+    if known is not None:
+        return known
+    parsed = parse_media_type(media_type)
+    for candidate in schema.formats:
+        theirs = parse_media_type(candidate.media_type or "application/json")
+        both_json = parsed is not None and parsed.is_json and theirs is not None and theirs.is_json
+        plain_text = (
+            not candidate.media_type and isinstance(value, str) and same_media_type(media_type, "text/plain")
+        )
+        if both_json or plain_text:
+            return candidate
+    possible = ", ".join(candidate.media_type or "application/json" for candidate in schema.formats)
+    raise _Rejected(
+        [Fault((), f"The media type {media_type[:100]} is not known here. Possible: {possible}.")]
+    )
+
+
+def _check_bbox(value: Any) -> None:
+    """Check that a value is a bounding box (bbox.yaml, /req/core/process-execute-input-inline-bbox)."""
+    numbers = value.get("bbox") if isinstance(value, dict) else None
+    is_number = [isinstance(number, int | float) and not isinstance(number, bool) for number in numbers or ()]
+    if not isinstance(numbers, list) or len(numbers) not in (4, 6) or not all(is_number):
+        shape = '{"bbox": [west, south, east, north], "crs": URI}'
+        raise _Rejected([Fault((), f"A bounding box is an object with 4 or 6 numbers: {shape}.")])
+    if not isinstance(value.get("crs", ""), str):
+        raise _Rejected([Fault(("crs",), "crs must be a URI.")])
+
+
+def _check_base64(value: Any) -> None:
+    if not isinstance(value, str):
+        return
+    text = "".join(value.split())
+    if not _BASE64.fullmatch(text) or len(text.rstrip("=")) % 4 == 1:
+        raise _Rejected([Fault((), "This is not base64. Send binary values as base64 strings.")])
+
+
+def _decoded_text(value: Any) -> str:
+    """Decode base64 where text is wanted."""
+    try:
+        return base64.b64decode(value, validate=False).decode()
+    except (TypeError, ValueError, binascii.Error):
+        detail = "The encoding says base64, but this is not text in base64."
+        raise _Rejected([Fault(("value",), detail)]) from None
+
+
+def _decoded(raw: Raw) -> Any:
+    try:
+        return decode_value(raw, "")
+    except InvalidParameterValue as problem:
+        raise _Rejected([Fault((), problem.errors[0]["detail"])]) from None
+
+
+def _items(raw: Raw) -> list[Raw]:
+    return msgspec.json.decode(raw, type=list[Raw])
+
+
+def _is_large(raw: Raw) -> bool:
+    return len(memoryview(raw)) > LARGE_BYTES
+
+
+# Wanted outputs
+
+
+def _asked_faults(process: OfferedProcess, asked: AskedResults) -> list[Fault]:
+    described = process.description.outputs
+    faults: list[Fault] = []
+    for output_id, wanted in (asked.outputs or {}).items():
+        if output_id not in described:
+            detail = f"The process has no such output.{did_you_mean(output_id, described)}"
+            faults.append(Fault(("outputs", output_id), detail))
+        else:
+            faults += _selection_faults(process, output_id, wanted)
+    return faults
+
+
+def _selection_faults(process: OfferedProcess, output_id: str, wanted: AskedOutput) -> Iterator[Fault]:
+    offered = described_media_types(process.description.outputs[output_id])
+    if wanted.media_type and choose_media_type(wanted.media_type, offered) is None:
+        detail = f"The output cannot be given as {wanted.media_type[:100]}. Possible: {', '.join(offered)}."
+        yield Fault(("outputs", output_id, "format", "mediaType"), detail)
+    modes = process.description.output_transmission
+    if wanted.transmission_mode and wanted.transmission_mode not in modes:
+        detail = (
+            f"The process does not give outputs by {wanted.transmission_mode}. Possible: {', '.join(modes)}."
+        )
+        yield Fault(("outputs", output_id, "transmissionMode"), detail)

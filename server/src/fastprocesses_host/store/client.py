@@ -1,0 +1,325 @@
+"""The two small runners of operations, async for hosts and sync for workers, over redis-py."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, TypeVar
+
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from fastprocesses_host.ogc.exceptions import ServiceUnavailable
+from fastprocesses_host.store.keys import FORMAT, Keys
+from fastprocesses_host.store.operations import Operation, open_store
+from fastprocesses_host.store.script_files import script_sha, script_text
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 1.0
+HOST_OPERATION_SECONDS = 2.0
+WORKER_OPERATION_SECONDS = 5.0
+BREAKER_SECONDS = 1.0
+"""After a failed connection a host answers at once for so long, before it tries again."""
+_MOST_CONNECTIONS = 64
+_AWAY = (redis.ConnectionError, redis.TimeoutError, OSError)
+"""A time-out counts as a lost connection: what was sent may or may not have been done."""
+_NOT_READY = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")
+
+
+class StoreUnavailable(ServiceUnavailable):
+    """The store does not answer."""
+
+    def __init__(self, detail: str = "The store does not answer. Try again in a moment.") -> None:
+        super().__init__(detail, retry_after_seconds=2)
+
+
+class StoreFull(ServiceUnavailable):
+    """The store is full."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The store is full. Try again when jobs have ended or expired.", retry_after_seconds=30
+        )
+
+
+class StoreRefused(Exception):
+    """The store cannot be used as it is: its format, its version or its settings."""
+
+
+class AsyncStore:
+    """Runs operations from an event loop; what is asked for in one turn of the loop goes out together."""
+
+    def __init__(self, url: str, keys: Keys) -> None:
+        self.keys = keys
+        self._redis = redis.asyncio.Redis.from_url(
+            url,
+            socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=HOST_OPERATION_SECONDS,
+            max_connections=_MOST_CONNECTIONS,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+        self._listener = redis.asyncio.Redis.from_url(
+            url,
+            socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=None,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+        self._waiting: list[tuple[Operation[Any], asyncio.Future[Any]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed_until = 0.0
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for client in (self._redis, self._listener):
+            with contextlib.suppress(*_AWAY):
+                await client.aclose()
+
+    async def run(self, operation: Operation[T]) -> T:
+        """Run one operation.
+
+        Raises:
+            StoreUnavailable: no answer; it may or may not have been done.
+            StoreFull: it would have needed memory that the store does not have.
+        """
+        if time.monotonic() < self._closed_until:
+            raise StoreUnavailable
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        self._waiting.append((operation, future))
+        if len(self._waiting) == 1:
+            loop.call_soon(self._send_waiting)
+        return operation.parse(await future)
+
+    async def read(self, command: str, *arguments: str | bytes | int) -> Any:
+        """Run one plain read-only command.
+
+        Raises:
+            StoreUnavailable: no answer.
+        """
+        try:
+            return await self._redis.execute_command(command, *arguments)  # type: ignore[no-untyped-call]
+        except (*_AWAY, redis.ResponseError) as error:
+            raise self._unavailable(error) from error
+
+    async def listen(self, *channels: str) -> AsyncIterator[tuple[str, bytes] | None]:
+        """Give messages as they come, as channel and data; None each time the subscription is (again) complete.
+
+        Reconnects by itself, so it never ends.
+        """
+        while True:
+            try:
+                async with self._listener.pubsub() as subscription:
+                    await subscription.subscribe(*channels)
+                    confirmed = 0
+                    async for message in subscription.listen():
+                        if message["type"] == "subscribe":
+                            confirmed += 1
+                            if confirmed == len(channels):
+                                yield None
+                        elif message["type"] == "message":
+                            yield message["channel"].decode(), message["data"]
+            except _AWAY:
+                pass
+            await asyncio.sleep(0.2)
+
+    def _send_waiting(self) -> None:
+        batch, self._waiting = self._waiting, []
+        task = asyncio.get_running_loop().create_task(self._send(batch))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, batch: list[tuple[Operation[Any], asyncio.Future[Any]]]) -> None:
+        try:
+            answers = await self._answers([operation for operation, _ in batch])
+        except (*_AWAY, redis.RedisError) as error:
+            unavailable = self._unavailable(error)
+            answers = [unavailable] * len(batch)
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if future.done():
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(_told(answer))
+            else:
+                future.set_result(answer)
+
+    async def _answers(self, operations: list[Operation[Any]]) -> list[Any]:
+        answers = await self._pipeline(operations)
+        missing = {
+            op.script for op, answer in zip(operations, answers, strict=True) if _is_unknown_script(answer)
+        }
+        if not missing:
+            return answers
+        for name in missing:
+            await self._redis.script_load(script_text(name))
+        again = [index for index, answer in enumerate(answers) if _is_unknown_script(answer)]
+        for index, answer in zip(
+            again, await self._pipeline([operations[index] for index in again]), strict=True
+        ):
+            answers[index] = answer
+        return answers
+
+    async def _pipeline(self, operations: list[Operation[Any]]) -> list[Any]:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for operation in operations:
+                pipeline.execute_command(
+                    "EVALSHA", script_sha(operation.script), 1, self.keys.prefix, *operation.arguments
+                )
+            return await pipeline.execute(raise_on_error=False)
+
+    def _unavailable(self, error: Exception) -> StoreUnavailable:
+        if isinstance(error, _AWAY):
+            self._closed_until = time.monotonic() + BREAKER_SECONDS
+        unavailable = StoreUnavailable()
+        unavailable.__cause__ = error
+        return unavailable
+
+
+class Store:
+    """Runs operations from threads."""
+
+    def __init__(self, url: str, keys: Keys) -> None:
+        self.keys = keys
+        self.redis = redis.Redis.from_url(
+            url,
+            socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=WORKER_OPERATION_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+        self._url = url
+
+    def close(self) -> None:
+        """Close all connections."""
+        with contextlib.suppress(*_AWAY):
+            self.redis.close()
+
+    def run(self, operation: Operation[T]) -> T:
+        """Run one operation.
+
+        Raises:
+            StoreUnavailable: no answer; it may or may not have been done.
+            StoreFull: it would have needed memory that the store does not have.
+        """
+        try:
+            return operation.parse(self._answer(operation))
+        except (*_AWAY, redis.RedisError) as error:
+            raise _told(error) from error
+
+    def run_until_answered(
+        self, operation: Operation[T], *, is_given_up: Callable[[], bool] = lambda: False
+    ) -> T | None:
+        """Run an operation again and again until the store answers; None once `is_given_up` says so."""
+        pause_seconds = 0.05
+        while True:
+            try:
+                return self.run(operation)
+            except (StoreUnavailable, StoreFull):
+                if is_given_up():
+                    return None
+                time.sleep(pause_seconds)
+                pause_seconds = min(pause_seconds * 2, 1.0)
+
+    def wait_for_message(self, queue: str, seconds: float, connection: redis.Redis) -> None:
+        """Block until a queue has a message, or `seconds` passed; takes nothing out of it.
+
+        Raises:
+            StoreUnavailable: the connection is gone.
+        """
+        key = self.keys.queue(queue)
+        try:
+            # A move of the first element to where it is: it only waits and wakes, and nothing is lost in a crash.
+            connection.execute_command("BLMOVE", key, key, "LEFT", "LEFT", seconds)  # type: ignore[no-untyped-call]
+        except (*_AWAY, redis.RedisError) as error:
+            raise _told(error) from error
+
+    def blocking_connection(self, block_seconds: float) -> redis.Redis:
+        """Give a client of one connection whose time-out is above the time that it will block."""
+        return redis.Redis.from_url(
+            self._url,
+            socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=block_seconds + 5.0,
+            single_connection_client=True,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+
+    def listen(self, channel: str, stopped: threading.Event) -> Iterator[bytes | None]:
+        """Give messages of a channel as they come, None at least once a second; reconnects by itself."""
+        while not stopped.is_set():
+            try:
+                with self.redis.pubsub() as subscription:  # type: ignore[no-untyped-call]
+                    subscription.subscribe(channel)
+                    while not stopped.is_set():
+                        message = subscription.get_message(ignore_subscribe_messages=True, timeout=1.0)
+                        yield message["data"] if message else None
+            except _AWAY:
+                yield None
+                stopped.wait(0.2)
+
+    def check(self) -> int:
+        """Make sure that the store can be used, and give its time in milliseconds.
+
+        Raises:
+            StoreRefused: its format, version or eviction policy does not fit, with a sentence.
+            StoreUnavailable: no answer.
+        """
+        try:
+            info: dict[str, Any] = self.redis.info()
+        except (*_AWAY, redis.RedisError) as error:
+            raise _told(error) from error
+        refuse_unfit_server(info)
+        store_format, now_ms = self.run(open_store(FORMAT))
+        if store_format != FORMAT:
+            raise StoreRefused(
+                f"The store was written in format {store_format}; this version knows format {FORMAT} only. "
+                "Use the version that wrote it, or another key_prefix."
+            )
+        return now_ms
+
+    def _answer(self, operation: Operation[Any]) -> Any:
+        arguments = (1, self.keys.prefix, *operation.arguments)
+        try:
+            return self.redis.execute_command("EVALSHA", script_sha(operation.script), *arguments)  # type: ignore[no-untyped-call]
+        except redis.exceptions.NoScriptError:
+            return self.redis.execute_command("EVAL", script_text(operation.script), *arguments)  # type: ignore[no-untyped-call]
+
+
+def refuse_unfit_server(info: dict[str, Any]) -> None:
+    """Refuse a server that is too old, or that would throw jobs away.
+
+    Raises:
+        StoreRefused: with a sentence that says what to change.
+    """
+    version = str(info.get("redis_version", "0"))
+    if tuple(int(part) for part in version.split(".")[:2]) < (6, 2):
+        raise StoreRefused(f"The store is Redis {version}; 6.2 or newer, or Valkey, is needed.")
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction" and int(info.get("maxmemory", 0)) > 0:
+        raise StoreRefused(
+            f"The store would throw jobs away when its memory is full (maxmemory-policy {policy}). "
+            "Set maxmemory-policy to noeviction."
+        )
+
+
+def _is_unknown_script(answer: Any) -> bool:
+    return isinstance(answer, redis.exceptions.NoScriptError)
+
+
+def _told(error: Exception) -> Exception:
+    """Give the exception of ours for one of the client library's; others are bugs and stay."""
+    if isinstance(error, (StoreUnavailable, StoreFull)):
+        return error
+    text = str(error)
+    if isinstance(error, redis.exceptions.OutOfMemoryError) or text.startswith("OOM ") or " OOM " in text:
+        return StoreFull()
+    if isinstance(error, _AWAY) or text.startswith(_NOT_READY):
+        unavailable = StoreUnavailable()
+        unavailable.__cause__ = error
+        return unavailable
+    return error

@@ -1,0 +1,76 @@
+"""Names in the store that Python needs; the scripts build all others from the prefix (`_common.lua`)."""
+
+from msgspec import Struct
+
+FORMAT = "1"
+"""Format of what we keep in the store; a store with another one is not touched."""
+
+
+class Keys(Struct, frozen=True):
+    """Keys and channels under one prefix, a hash tag: in a cluster all of them share a slot."""
+
+    prefix: str
+
+    @classmethod
+    def of(cls, key_prefix: str) -> "Keys":
+        """Give the keys under the configured prefix."""
+        return cls("{" + key_prefix + "}")
+
+    @property
+    def done(self) -> str:
+        """Channel: ids of jobs that became final."""
+        return self.prefix + ":done"
+
+    @property
+    def stop(self) -> str:
+        """Channel: ids of running jobs that were dismissed."""
+        return self.prefix + ":stop"
+
+    @property
+    def catalog(self) -> str:
+        """Channel: a worker announced what it offers."""
+        return self.prefix + ":catalog"
+
+    @property
+    def namespace(self) -> str:
+        """Dramatiq's namespace."""
+        return self.prefix + ":d"
+
+    @property
+    def offers(self) -> str:
+        """Sorted set: offers by when they were last seen."""
+        return self.prefix + ":offers"
+
+    def offer(self, name: str) -> str:
+        """Give the key of the text of one offer."""
+        return f"{self.prefix}:offer:{name}"
+
+    @property
+    def garbage(self) -> str:
+        """Set: locations in the value store that nobody refers to any more."""
+        return self.prefix + ":garbage"
+
+    def queue(self, name: str) -> str:
+        """Give the key of the list of message ids of one queue, as Dramatiq lays it out."""
+        return f"{self.namespace}:{name}"
+
+    def job(self, job_id: str) -> str:
+        """Give the key of a job's record."""
+        return f"{self.prefix}:j:{job_id}"
+
+    def staged(self, job_id: str, claim: str) -> str:
+        """Give the key of the output values that wait for the end of their run."""
+        return f"{self.prefix}:o:{job_id}:{claim}"
+
+    def values(self, job_id: str) -> str:
+        """Give the key of the output values of a finished job."""
+        return f"{self.prefix}:o:{job_id}"
+
+    def log(self, job_id: str) -> str:
+        """Give the key of a job's log."""
+        return f"{self.prefix}:log:{job_id}"
+
+
+def queue_names(environment: str) -> tuple[str, str]:
+    """Give the queues of an environment, the one that is served first, first: someone waits for its jobs."""
+    return f"{environment}.sync", environment

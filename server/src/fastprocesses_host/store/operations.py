@@ -1,0 +1,306 @@
+"""What can be done with the store: each operation is one script, its arguments, and how its answer is read.
+
+Every operation is idempotent by a token its caller made (job id, claim, or a random one), checks state before it
+writes, and uses the store's clock; a lost answer and a second try do no harm.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, Literal, TypeVar
+
+from msgspec import Struct
+
+from fastprocesses_host.ogc.jobs import Job
+from fastprocesses_host.store.ids import created_ms
+from fastprocesses_host.store.records import Limits, NewJob, StoredInput, decode_input, encode_input
+from fastprocesses_host.store.records import job_of, limits_of, pairs, record_fields
+
+T = TypeVar("T")
+Argument = str | bytes | int | float
+Final = Literal["successful", "failed", "dismissed"]
+Outcome = Literal["ok", "superseded", "final", "gone"]
+
+RECOVER_AT_ONCE = 100
+EXPIRE_AT_ONCE = 250
+LIST_BUDGET = 1000
+STAGED_SECONDS = 3600
+MAX_CLOCK_SKEW_MS = 5_000
+
+
+class Operation(Struct, Generic[T], frozen=True):
+    """One call of one script."""
+
+    script: str
+    arguments: tuple[Argument, ...]
+    parse: Callable[[Any], T]
+
+
+class Accepted(Struct, frozen=True):
+    """Whether a job was taken; `clock`: its id is of another time than the store's, which `now_ms` tells."""
+
+    outcome: Literal["ok", "clock", "full"]
+    now_ms: int
+
+
+class Claimed(Struct, frozen=True):
+    """A job that a runner now owns."""
+
+    job: Job
+    limits: Limits
+    inputs: dict[str, StoredInput]
+
+
+class TickAnswer(Struct, frozen=True):
+    """What a tick learned."""
+
+    now_ms: int
+    may_recover: bool
+    stop: dict[str, str]
+    """Jobs whose run must end, with the verdict: `final`, `superseded`, `gone` or `overtime`."""
+    unknown: list[str]
+    """Messages that the store counts as this worker's and it did not name."""
+
+
+class Dismissed(Struct, frozen=True):
+    """What a dismissal met."""
+
+    outcome: Literal["ok", "removed", "tombstone", "gone"]
+    job: Job | None = None
+
+
+class Collected(Struct, frozen=True):
+    """A job with the small values of its outputs."""
+
+    job: Job
+    values: dict[str, bytes]
+
+
+class Page(Struct, frozen=True):
+    """A part of the job list; `last` is the cursor of what follows, if anything does."""
+
+    jobs: list[Job]
+    has_more: bool
+    last: str
+
+
+def open_store(store_format: str) -> Operation[tuple[str, int]]:
+    """Give the format of the store, written if it had none, and its time in milliseconds."""
+    return Operation("open", (store_format,), lambda answer: (answer[0].decode(), answer[1]))
+
+
+def accept(job: NewJob, inputs: Mapping[str, StoredInput], *, max_queued_jobs: int) -> Operation[Accepted]:
+    """Write a job's record, indexes, inputs and message together; again with the same id changes nothing."""
+    fields = record_fields(job)
+    values: list[Argument] = [part for name, value in inputs.items() for part in (name, encode_input(value))]
+    if locations := [value.location for value in inputs.values() if value.location]:
+        fields += ["il", "\n".join(locations)]
+    arguments: tuple[Argument, ...] = (
+        job.id,
+        created_ms(job.id),
+        MAX_CLOCK_SKEW_MS,
+        max_queued_jobs,
+        "1" if job.listed else "0",
+        job.process_id,
+        job.owner,
+        job.queue,
+        round(job.limits.max_queue_seconds * 1000),
+        len(fields),
+        *fields,
+        *values,
+    )
+    return Operation("accept", arguments, lambda answer: Accepted(answer[0].decode(), answer[1]))
+
+
+def fetch(worker: str, queue: str, count: int) -> Operation[list[bytes]]:
+    """Take up to `count` messages from the front of a queue; they stay the worker's until claimed or given back."""
+    return Operation("fetch", (worker, queue, count), list)
+
+
+def claim(job_id: str, worker: str, claim_id: str, *, lease_seconds: float) -> Operation[Claimed | Outcome]:
+    """Acknowledge a message and own its job: accepted → running. Anything but `Claimed`: leave it alone."""
+
+    def parse(answer: Any) -> Claimed | Outcome:
+        if answer[0] != b"ok":
+            return answer[0].decode()  # type: ignore[no-any-return]
+        record = pairs(answer[1])
+        inputs = {name: decode_input(data) for name, data in pairs(answer[2]).items()}
+        return Claimed(job_of(job_id, record), limits_of(record), inputs)
+
+    return Operation("claim", (job_id, worker, claim_id, round(lease_seconds * 1000)), parse)
+
+
+def tick(
+    worker: str,
+    *,
+    lease_seconds: float,
+    offer: str = "",
+    queues: Sequence[str] = (),
+    held: Sequence[str] = (),
+    lost: Sequence[str] = (),
+    claims: Mapping[str, str] | None = None,
+) -> Operation[TickAnswer]:
+    """Show a sign of life: renew the leases of `claims` (job id → claim), give `lost` messages back to the queues.
+
+    `held` are messages fetched and not claimed yet. A host ticks with an empty worker name.
+    """
+    arguments: tuple[Argument, ...] = (
+        worker,
+        round(lease_seconds * 1000),
+        offer,
+        len(queues),
+        *queues,
+        len(held),
+        *held,
+        len(lost),
+        *lost,
+        *(part for pair in (claims or {}).items() for part in pair),
+    )
+
+    def parse(answer: Any) -> TickAnswer:
+        stop = {name: verdict.decode() for name, verdict in pairs(answer[2]).items()}
+        return TickAnswer(answer[0], answer[1] == 1, stop, [name.decode() for name in answer[3]])
+
+    return Operation("tick", arguments, parse)
+
+
+def progress(
+    job_id: str,
+    claim_id: str,
+    *,
+    percent: int | None,
+    message: str | None,
+    lines: Sequence[bytes],
+    max_log_lines: int,
+) -> Operation[Outcome]:
+    """Write progress, message and log lines of a running job; None leaves as it is."""
+    arguments = (job_id, claim_id, "" if percent is None else percent, message or "", max_log_lines, *lines)
+    return Operation("progress", arguments, _outcome)
+
+
+def stage(job_id: str, claim_id: str, output: str, value: bytes) -> Operation[Outcome]:
+    """Keep one output value under the claim until `finish` takes it over, or an hour."""
+    return Operation("stage", (job_id, claim_id, STAGED_SECONDS, output, value), _outcome)
+
+
+def finish(
+    job_id: str,
+    claim_id: str,
+    status: Final,
+    *,
+    fields: Mapping[str, Argument],
+    values: Mapping[str, bytes] | None = None,
+    staged: bool = False,
+    lines: Sequence[bytes] = (),
+    max_log_lines: int,
+) -> Operation[Outcome]:
+    """End a run: final state, values (given here, or staged under the claim), expiry, event, wake-up, at once."""
+    flat = [part for pair in fields.items() for part in pair]
+    arguments: tuple[Argument, ...] = (
+        job_id,
+        claim_id,
+        status,
+        "1" if staged else "0",
+        max_log_lines,
+        len(flat),
+        *flat,
+        len(lines),
+        *lines,
+        *(part for pair in (values or {}).items() for part in pair),
+    )
+    return Operation("finish", arguments, _outcome)
+
+
+def release(
+    job_id: str, claim_id: str, *, untouched: bool, reason: str, problem: bytes
+) -> Operation[Outcome]:
+    """Give up a run: back into the queue if it is retryable or its code never ran, without counting it; else failed."""
+    return Operation("release", (job_id, claim_id, "1" if untouched else "0", reason, problem), _outcome)
+
+
+def giveback(worker: str, queue: str, job_ids: Sequence[str]) -> Operation[int]:
+    """Give messages that were fetched and not claimed back to the front of their queue; how many it were."""
+    return Operation("giveback", (worker, queue, *job_ids), int)
+
+
+def leave(worker: str) -> Operation[int]:
+    """Sign a worker off; what it still held goes back to the queues."""
+    return Operation("leave", (worker,), int)
+
+
+def dismiss(job_id: str, token: str, *, tombstone_seconds: float) -> Operation[Dismissed]:
+    """Dismiss a job that is not final; remove one that is, with a tombstone (checklist S2.7 row 6)."""
+
+    def parse(answer: Any) -> Dismissed:
+        record = pairs(answer[1]) if len(answer) > 1 else None
+        return Dismissed(answer[0].decode(), job_of(job_id, record) if record else None)
+
+    return Operation("dismiss", (job_id, token, round(tombstone_seconds)), parse)
+
+
+def recover(*, lease_seconds: float, worker_lost: bytes, no_worker: bytes) -> Operation[int]:
+    """End, or queue again, jobs whose lease is over or that waited too long; how many there were."""
+    return Operation("recover", (round(lease_seconds * 1000), RECOVER_AT_ONCE, worker_lost, no_worker), int)
+
+
+def expire() -> Operation[int]:
+    """Remove jobs past their time; how many there were, at most `EXPIRE_AT_ONCE`."""
+    return Operation("expire", (EXPIRE_AT_ONCE,), int)
+
+
+def job(job_id: str) -> Operation[Job | Literal["gone", "tombstone"]]:
+    """Read one job."""
+
+    def parse(answer: Any) -> Job | Literal["gone", "tombstone"]:
+        if answer[0] != b"ok":
+            return answer[0].decode()  # type: ignore[no-any-return]
+        return job_of(job_id, pairs(answer[1]))
+
+    return Operation("job", (job_id,), parse)
+
+
+def collect(job_id: str) -> Operation[Collected | None]:
+    """Read a job and its small values for the caller who waited for it; an unlisted final one is removed."""
+
+    def parse(answer: Any) -> Collected | None:
+        if answer[0] != b"ok":
+            return None
+        return Collected(job_of(job_id, pairs(answer[1])), pairs(answer[2]))
+
+    return Operation("collect", (job_id,), parse)
+
+
+def jobs(
+    *,
+    limit: int,
+    cursor: str = "",
+    backwards: bool = False,
+    statuses: Iterable[str] = (),
+    process_ids: Iterable[str] = (),
+    owner: str = "",
+) -> Operation[Page]:
+    """Read a page of the job list, newest first, through the index that fits the filters best."""
+    wanted, processes = tuple(statuses), tuple(process_ids)
+    if owner:
+        index = f":o:{owner}"
+    elif len(processes) == 1:
+        index = f":p:{processes[0]}"
+    elif len(wanted) == 1:
+        index = f":s:{wanted[0]}"
+    else:
+        index = ""
+    budget = max(LIST_BUDGET, limit)
+    arguments = (index, cursor, "1" if backwards else "0", limit, budget, len(wanted), *wanted, *processes)
+
+    def parse(answer: Any) -> Page:
+        found = [job_of(row[0].decode(), pairs(row[1])) for row in answer[0]]
+        return Page(found[::-1] if backwards else found, answer[1] == 1, answer[2].decode())
+
+    return Operation("jobs", arguments, parse)
+
+
+def announce(offer: str, text: bytes) -> Operation[int]:
+    """Publish what a worker offers under a name that changes with it."""
+    return Operation("announce", (offer, text), int)
+
+
+def _outcome(answer: Any) -> Outcome:
+    return answer[0].decode()  # type: ignore[no-any-return]

@@ -1,0 +1,28 @@
+-- Record, indexes, inputs and message of a new job, together.
+-- ARGV: id, id's time, allowed skew, most queued, listed, process, owner, queue, longest wait,
+--       number of record fields, fields and values…, inputs and values…
+local id, listed, process, owner, queue = ARGV[1], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+if redis.call('EXISTS', job_key(id)) == 1 then return {'ok', NOW} end
+if math.abs(tonumber(ARGV[2]) - NOW) > tonumber(ARGV[3]) then return {'clock', NOW} end
+if redis.call('ZCARD', P .. ':accepted') >= tonumber(ARGV[4]) then return {'full', NOW} end
+
+local count = tonumber(ARGV[10])
+local fields = {}
+for i = 11, 10 + count do fields[#fields + 1] = ARGV[i] end
+local inputs = {}
+for i = 11 + count, #ARGV do inputs[#inputs + 1] = ARGV[i] end
+
+redis.call('HSET', job_key(id), 's', 'accepted', 'p', process, 'q', queue, 'mq', ARGV[9], unpack(fields))
+if listed == '0' then redis.call('HSET', job_key(id), 'li', '0') end
+if owner ~= '' then redis.call('HSET', job_key(id), 'ow', owner) end
+if listed ~= '0' then
+  redis.call('ZADD', P .. ':jobs', 0, id)
+  redis.call('ZADD', P .. ':jobs:s:accepted', 0, id)
+  redis.call('ZADD', P .. ':jobs:p:' .. process, 0, id)
+  if owner ~= '' then redis.call('ZADD', P .. ':jobs:o:' .. owner, 0, id) end
+end
+redis.call('ZADD', P .. ':accepted', NOW + tonumber(ARGV[9]), id)
+for i = 1, #inputs, 2 do redis.call('HSET', P .. ':i:' .. id, inputs[i], inputs[i + 1]) end
+redis.call('SADD', P .. ':queues', queue)
+enqueue(id, queue, 'RPUSH')
+return {'ok', NOW}

@@ -1,0 +1,12 @@
+-- A worker signs off: everything it still held goes back, and it is no longer counted.
+-- ARGV: worker, offer
+allow_oom()
+for _, queue in ipairs(redis.call('SMEMBERS', P .. ':queues')) do
+  local acks = acks_key(ARGV[1], queue)
+  for _, id in ipairs(redis.call('SMEMBERS', acks)) do
+    if redis.call('HEXISTS', queue_key(queue) .. '.msgs', id) == 1 then redis.call('LPUSH', queue_key(queue), id) end
+  end
+  redis.call('DEL', acks)
+end
+redis.call('ZREM', P .. ':workers', ARGV[1])
+return 1

@@ -1,0 +1,1 @@
+"""The standard over HTTP: a module a resource, and what resources share."""

@@ -1,0 +1,164 @@
+"""Request bodies: how large and how slow they may be, in which media type they come."""
+
+import asyncio
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fastprocesses_host.ogc.exceptions import BodyTooLarge, UnsupportedMediaType
+
+BODY_SECONDS: Final = 30.0
+"""How long any body may take; larger ones get time by `SLOWEST_BYTES_PER_SECOND`."""
+SLOWEST_BYTES_PER_SECOND: Final = 16_384
+LINGER_SECONDS: Final = 5.0
+"""How long the rest of a body that nobody wants is still taken off the line after the answer."""
+
+
+class BodyLimits:
+    """Let no body be larger or slower than allowed, and take every body off the line to its end.
+
+    A server that closes while its client still writes resets the connection, and the client never sees the
+    answer that tells why. So what the application leaves unread is read after the answer and thrown away.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int,
+        seconds: float = BODY_SECONDS,
+        linger_seconds: float = LINGER_SECONDS,
+    ) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+        self.seconds = seconds
+        self.linger_seconds = linger_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, its body watched."""
+        if scope["type"] != "http" or not may_have_body(scope):
+            await self.app(scope, receive, send)
+            return
+        body = _Body(self, scope, receive, send)
+        await self.app(scope, body.receive, body.send)
+
+
+class _Body:
+    """The body of one request, on its way in."""
+
+    def __init__(self, limits: BodyLimits, scope: Scope, receive: Receive, send: Send) -> None:
+        self._limits = limits
+        self._declared = declared_length(scope)
+        self._receive = receive
+        self._send = send
+        self._started = asyncio.get_running_loop().time()
+        self._length = 0
+        self._ended = False
+
+    async def receive(self) -> Message:
+        """Give the next part of the body.
+
+        Raises:
+            BodyTooLarge: the declared length, or what came already, is too much.
+            HTTPException: 408, the body comes too slowly.
+        """
+        if self._ended:
+            return await self._receive()
+        self._check(self._declared)
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(
+                408, "The body of the request came too slowly. Send it again, over a faster connection."
+            ) from None
+        self._count(message)
+        self._check(self._length)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass a part of the answer on; the last one once the body is off the line."""
+        if self._ended or message["type"] != "http.response.body" or message.get("more_body"):
+            await self._send(message)
+            return
+        # The answer goes out before the rest of the body is read: many clients stop sending when they see it.
+        await self._send({**message, "more_body": True})
+        discarding = asyncio.create_task(self._discard())
+        try:
+            await asyncio.wait({discarding}, timeout=self._limits.linger_seconds)
+            # Still discarding: the server may be waiting for us to take a part before it can close.
+            await self._send({"type": "http.response.body", "body": b""})
+        finally:
+            discarding.cancel()
+
+    async def _discard(self) -> None:
+        while not self._ended:
+            self._count(await self._receive())
+
+    def _count(self, message: Message) -> None:
+        self._length += len(message.get("body", b""))
+        self._ended = message["type"] != "http.request" or not message.get("more_body", False)
+
+    def _check(self, length: int) -> None:
+        if length > self._limits.max_bytes:
+            raise BodyTooLarge(
+                f"The body is larger than the {self._limits.max_bytes} bytes this server takes. "
+                "Send less, or pass large inputs by reference."
+            )
+
+    @property
+    def _deadline(self) -> float:
+        return self._started + self._limits.seconds + self._length / SLOWEST_BYTES_PER_SECOND
+
+
+def may_have_body(scope: Scope) -> bool:
+    """Tell whether a body may follow: HTTP/1.1 says so in a header, later versions do not have to."""
+    if not scope.get("http_version", "1.1").startswith("1"):
+        return True
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+
+
+def declared_length(scope: Scope) -> int:
+    """Give the Content-Length, 0 without one or with one that is no number: the bytes are counted anyway."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and len(value) < 20:
+            return int(value)
+    return 0
+
+
+async def read_json_body(request: Request) -> bytes:
+    """Read the body of a request that must be JSON in UTF-8 (RFC 8259, section 8.1).
+
+    Raises:
+        UnsupportedMediaType: 415, the headers say that it is something else.
+        BodyTooLarge: 413.
+    """
+    check_content_encoding(request.headers.getlist("content-encoding"))
+    check_content_type(request.headers.get("content-type", ""))
+    return await request.body()
+
+
+def check_content_encoding(values: list[str]) -> None:
+    """Refuse compressed bodies (RFC 9110, section 15.5.16: the answer names what would be taken)."""
+    encodings = [token.strip().lower() for value in values for token in value.split(",")]
+    if unknown := [encoding for encoding in encodings if encoding not in ("", "identity")]:
+        raise UnsupportedMediaType(
+            f"The body has the Content-Encoding {', '.join(unknown)!r}; send it uncompressed.",
+            headers={"Accept-Encoding": "identity"},
+        )
+
+
+def check_content_type(content_type: str) -> None:
+    """Refuse what is not JSON, and JSON in anything but UTF-8. No Content-Type at all is read as JSON."""
+    media_type, *parameters = [part.strip().lower() for part in content_type.split(";")]
+    if media_type and media_type != "application/json" and not media_type.endswith("+json"):
+        raise UnsupportedMediaType(
+            f"The Content-Type is {media_type!r}; send application/json.",
+            headers={"Accept-Post": "application/json"},
+        )
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip(' "') not in ("utf-8", "utf8", "us-ascii"):
+            raise UnsupportedMediaType(f"The charset is {value.strip()}; JSON is sent in UTF-8.")

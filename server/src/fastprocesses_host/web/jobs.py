@@ -1,0 +1,58 @@
+"""GET `/jobs`; GET and DELETE `/jobs/{id}`: what became of execute requests."""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fastprocesses_host.ogc.conformance import part1_v10
+from fastprocesses_host.ogc.jobs import job_list, status_info
+from fastprocesses_host.web.base_url import urls_of
+from fastprocesses_host.web.paging import cursor_of, page_url, self_url
+from fastprocesses_host.web.query import limit_of
+from fastprocesses_host.web.render import links_as_header, respond
+from fastprocesses_host.web.resource import resource
+
+DEFAULT_LIMIT: Final = 10
+
+_CHANGES: Final = {"Cache-Control": "no-store"}
+
+
+async def jobs(request: Request) -> Response:
+    """Answer a page of the job list, newest first (/req/job-list/job-list-success)."""
+    limit, cursor, urls = limit_of(request, DEFAULT_LIMIT), cursor_of(request), urls_of(request)
+    page = await request.app.state.host.jobs(limit=limit, cursor=cursor)
+    url = urls.jobs()
+    document = job_list(
+        page.jobs,
+        urls,
+        self_url=self_url(request, url),
+        next_url=page_url(request, url, page.next) if page.next else "",
+        prev_url=page_url(request, url, page.prev) if page.prev else "",
+    )
+    return respond(request, document, headers=_CHANGES | links_as_header(document.links))
+
+
+async def status(request: Request) -> Response:
+    """Answer the status info of a job (/req/core/job-success).
+
+    Raises:
+        NoSuchJob: 404.
+    """
+    job = await request.app.state.host.job(request.path_params["job_id"])
+    document = status_info(job, urls_of(request))
+    return respond(request, document, headers=_CHANGES | links_as_header(document.links))
+
+
+async def dismiss(request: Request) -> Response:
+    """Dismiss a job that has not ended, remove one that has (/req/dismiss/job-dismiss-success).
+
+    Raises:
+        NoSuchJob: 404; JobGone: 410, it was removed before; Forbidden: 403, its process cannot be dismissed.
+    """
+    job = await request.app.state.host.dismiss(request.path_params["job_id"])
+    return respond(request, status_info(job, urls_of(request)), headers=_CHANGES)
+
+
+ROUTES: Final = (resource("/jobs", get=jobs), resource("/jobs/{job_id}", get=status, delete=dismiss))
+CONFORMANCE: Final = part1_v10("dismiss")

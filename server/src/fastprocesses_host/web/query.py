@@ -1,0 +1,97 @@
+"""What a request says beside its body: query parameters and headers, checked."""
+
+import re
+from typing import Final
+
+from starlette.requests import Request
+
+from fastprocesses_host.ogc.exceptions import InvalidQueryParameter, NotAcceptable
+from fastprocesses_host.ogc.links import JSON
+from fastprocesses_host.ogc.negotiation import choose_representation, profile_asked
+from fastprocesses_host.ogc.preferences import Preferences, parse_prefer
+from fastprocesses_host.ogc.results import Wish
+
+MAX_LIMIT: Final = 10_000
+
+_INTEGER: Final = re.compile(r"[+-]?\d+", re.ASCII)
+
+
+def accept_of(request: Request) -> str:
+    """Give the Accept header, empty without one."""
+    return ",".join(request.headers.getlist("accept"))
+
+
+def one_value(request: Request, name: str) -> str:
+    """Give the value of a parameter, empty when it is not there.
+
+    Raises:
+        InvalidQueryParameter: 400, it is there twice.
+    """
+    values = request.query_params.getlist(name)
+    if len(values) > 1:
+        raise InvalidQueryParameter(f"The query parameter {name} is given {len(values)} times; give it once.")
+    return values[0] if values else ""
+
+
+def list_of(request: Request, name: str) -> list[str]:
+    """Give the values of a parameter that is a list, written `a,b` or given several times."""
+    values = (value.strip() for text in request.query_params.getlist(name) for value in text.split(","))
+    return [value for value in values if value]
+
+
+def preferences_of(request: Request) -> Preferences:
+    """Give what the Prefer headers say."""
+    return parse_prefer(request.headers.getlist("prefer"))
+
+
+def wish_of(request: Request) -> Wish:
+    """Give how the results are wanted, by the headers of a request for them and by `f`.
+
+    Raises:
+        InvalidQueryParameter: 400, `f` is no representation. NotAcceptable: 406, one that we do not have.
+    """
+    accept, preferences, headers = accept_of(request), preferences_of(request), request.headers
+    if "f" in request.query_params:
+        check_representation(request)
+        accept = JSON
+    return Wish(
+        accept=accept,
+        return_preference=preferences.return_preference,
+        profile=profile_asked(
+            "ogc-results",
+            accept=accept,
+            accept_profile=",".join(headers.getlist("accept-profile")),
+            preferences=preferences,
+            link=",".join(headers.getlist("link")),
+            query=one_value(request, "profile"),
+        ),
+    )
+
+
+def limit_of(request: Request, default: int) -> int:
+    """Read `limit`: more than the maximum is clamped, not refused (Part 1, /req/core/pl-limit-response).
+
+    Raises:
+        InvalidQueryParameter: 400, it is no integer or less than 1.
+    """
+    text = one_value(request, "limit").strip()
+    if not text and "limit" not in request.query_params:
+        return default
+    if not _INTEGER.fullmatch(text) or text.startswith("-") or not text.strip("+0"):
+        raise InvalidQueryParameter(f"limit must be an integer between 1 and {MAX_LIMIT}, not {text[:50]!r}.")
+    # Python refuses to read thousands of digits, and there is no need to.
+    digits = text.lstrip("+0")
+    return MAX_LIMIT if len(digits) > len(str(MAX_LIMIT)) else min(int(digits), MAX_LIMIT)
+
+
+def check_representation(request: Request) -> None:
+    """Check that the client takes a representation we have: by `f`, else by Accept.
+
+    Raises:
+        InvalidQueryParameter: 400, `f` is no representation.
+        NotAcceptable: 406, the client accepts none of them.
+    """
+    f = one_value(request, "f")
+    if f.lower() == "html":
+        raise NotAcceptable(["application/json"])
+    choose_representation(accept_of(request), f, html=False)

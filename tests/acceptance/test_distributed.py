@@ -1,0 +1,64 @@
+"""Host and workers apart, on a store of the user's; the same code as embedded."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from fastprocesses_host.exits import Exit
+
+from tests.acceptance.service import COMMAND, Command, Service, survivors
+from tests.support import StoreServer
+
+DRAMATIQ = str(Path(sys.executable).parent / "dramatiq")
+
+
+def test_host_worker_and_bare_dramatiq_share_a_store(any_store: StoreServer, key_prefix: str, folder: Path):
+    environ = {"FASTPROCESSES_KEY_PREFIX": key_prefix, "FASTPROCESSES_SLOTS": "1"}
+    with Service(folder, "--redis-url", any_store.url, environ=environ, wait=False) as host:
+        with Command(
+            COMMAND, "worker", "--redis-url", any_store.url, log=folder / "worker", environ=environ
+        ) as worker:
+            host.await_ready()
+            assert host.execute("echo", {"message": "by our command"}).json["message"] == "by our command"
+            tree = worker.tree()
+            assert worker.stop() == Exit.OK
+            assert survivors(tree, 1) == []
+
+        waiting = host.execute("echo", {"message": "by Dramatiq's"}, asynchronous=True).headers["Location"]
+        assert host.ask("GET", waiting).json["status"] == "accepted", "nobody is there to run it"
+        bare = (DRAMATIQ, "--processes", "1", "--threads", "1", "fastprocesses_host.actors")
+        settings = environ | {"FASTPROCESSES_REDIS_URL": any_store.url}
+        with Command(*bare, log=folder / "bare", environ=settings) as dramatiq:
+            host.await_status(waiting, "successful")
+            assert host.ask("GET", waiting + "/results").json["message"] == "by Dramatiq's"
+            tree = dramatiq.tree()
+            assert dramatiq.stop() == 0
+            assert survivors(tree, 1) == []
+
+
+def test_with_worker_everything_but_the_store_is_here(any_store: StoreServer, key_prefix: str, folder: Path):
+    environ = {"FASTPROCESSES_KEY_PREFIX": key_prefix, "FASTPROCESSES_SLOTS": "1"}
+    with Service(folder, "--redis-url", any_store.url, "--with-worker", environ=environ) as host:
+        assert host.execute("echo", {"message": "here"}).json["message"] == "here"
+        assert [line for line in host.lines if "Data" in line] == [
+            "  Data       in the store that --redis-url names"
+        ]
+        host.child("worker")
+
+
+def test_a_store_that_would_throw_jobs_away_is_refused(own_store: StoreServer):
+    _configure(own_store, "maxmemory", "100mb")
+    _configure(own_store, "maxmemory-policy", "allkeys-lru")
+    done = subprocess.run(
+        [COMMAND, "worker", "--redis-url", own_store.url], capture_output=True, text=True, timeout=20
+    )
+
+    assert done.returncode == Exit.SETTINGS
+    assert "Set maxmemory-policy to noeviction" in done.stderr
+
+
+def _configure(store: StoreServer, name: str, value: str) -> None:
+    import redis
+
+    with redis.Redis.from_url(store.url) as client:
+        client.config_set(name, value)

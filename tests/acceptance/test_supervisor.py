@@ -1,0 +1,174 @@
+"""The supervisor with small children of its own, in a process of its own."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+import pytest
+from fastprocesses_host.exits import CHILD_CONFIGURATION, Exit
+
+from tests.acceptance.service import survivors
+from tests.support import wait_until
+
+SUPERVISE = """
+import json, os, sys
+from fastprocesses_host.supervisor import Part, Supervisor
+parts, drain_seconds, log = json.loads(sys.argv[1])
+def tell(level, sentence):
+    with open(log, "a") as file:
+        file.write(f"{level}: {sentence}\\n")
+made = [
+    Part(
+        name=name,
+        command=lambda code=code: [sys.executable, "-c", code, log],
+        stage=stage,
+        stop_seconds=seconds,
+    )
+    for name, code, stage, seconds in parts
+]
+sys.exit(int(Supervisor(made, drain_seconds=drain_seconds, tell=tell).run()))
+"""
+NOTE = """
+import os, signal, subprocess, sys, time
+def note(text):
+    with open(sys.argv[1], "a") as file:
+        file.write(text + "\\n")
+"""
+PATIENT = NOTE + "note(f'up {os.getpid()}')\nsignal.pause()"
+
+
+def polite(name: str) -> str:
+    """A child that notes when it is told to stop."""
+    return NOTE + (
+        f"def stop(*_):\n    note('stopped {name}')\n    sys.exit()\n"
+        f"signal.signal(signal.SIGTERM, stop)\nnote('up {name}')\nwhile True: signal.pause()"
+    )
+
+
+class Supervised:
+    def __init__(self, log: Path, parts: list[tuple[str, str, int, float]], drain_seconds: float) -> None:
+        self.log = log
+        log.touch()
+        document = json.dumps([parts, drain_seconds, str(log)])
+        self.process = subprocess.Popen([sys.executable, "-c", SUPERVISE, document], stdin=subprocess.DEVNULL)
+
+    def lines(self, start: str = "") -> list[str]:
+        return [line for line in self.log.read_text().splitlines() if line.startswith(start)]
+
+    def await_lines(self, start: str, count: int = 1) -> list[str]:
+        wait_until(lambda: len(self.lines(start)) >= count, 15, f"{count} lines {start!r}")
+        return self.lines(start)
+
+
+@contextmanager
+def supervised(
+    folder: Path, *parts: tuple[str, str, int, float], drain_seconds: float = 5.0
+) -> Iterator[Supervised]:
+    running = Supervised(folder / "log", list(parts), drain_seconds)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.process.kill()
+        running.process.wait()
+
+
+def test_a_child_that_dies_is_started_again_later_each_time(tmp_path: Path):
+    dies = NOTE + "note(f'born {time.monotonic()}')\nos.kill(os.getpid(), signal.SIGKILL)"
+    with supervised(tmp_path, ("worker", dies, 1, 5)) as running:
+        born = [float(line.split()[1]) for line in running.await_lines("born", 4)]
+        told = running.await_lines("warning", 3)
+
+    pauses = [later - earlier for earlier, later in pairwise(born)]
+    assert pauses[0] >= 0.2
+    assert pauses[1] >= 0.4
+    assert pauses[2] >= 0.8
+    assert "the worker was killed by SIGKILL; it is started again in 0.2 s" in told[0]
+
+
+def test_a_child_that_never_starts_is_given_up(tmp_path: Path):
+    with supervised(tmp_path, ("host", "raise SystemExit(9)", 1, 5), ("store", PATIENT, 2, 5)) as running:
+        assert running.process.wait(20) == Exit.FAILED
+
+    assert running.lines("error") == ["error: the host ended with code 9, 5 times in a row; giving up"]
+
+
+def test_a_child_that_cannot_use_its_settings_ends_everything_at_once(tmp_path: Path):
+    refuses = f"raise SystemExit({CHILD_CONFIGURATION})"
+    with supervised(tmp_path, ("host", refuses, 1, 5), ("store", PATIENT, 2, 5)) as running:
+        assert running.process.wait(10) == Exit.SETTINGS
+
+    assert not [line for line in running.lines("warning") if "host" in line]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_children_are_stopped_stage_by_stage(tmp_path: Path, number: signal.Signals):
+    parts = [
+        ("store", polite("store"), 3, 5.0),
+        ("host", polite("host"), 1, 5.0),
+        ("worker", polite("worker"), 2, 5.0),
+    ]
+    with supervised(tmp_path, *parts) as running:
+        running.await_lines("up", 3)
+        running.process.send_signal(number)
+
+        assert running.process.wait(10) == Exit.OK
+        assert running.lines("stopped") == ["stopped host", "stopped worker", "stopped store"]
+
+
+def test_a_deaf_child_is_killed_when_its_time_is_over_and_the_others_still_stop_in_order(tmp_path: Path):
+    deaf = (
+        NOTE + "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nnote('up worker')\nwhile True: signal.pause()"
+    )
+    with supervised(
+        tmp_path, ("worker", deaf, 1, 0.5), ("store", polite("store"), 2, 5), drain_seconds=5
+    ) as running:
+        running.await_lines("up", 2)
+        began = time.monotonic()
+        running.process.terminate()
+
+        assert running.process.wait(10) == Exit.OK
+        assert time.monotonic() - began < 4
+        assert running.lines("stopped") == ["stopped store"]
+
+
+def test_a_second_signal_stops_at_once_but_not_one_that_comes_with_the_first(tmp_path: Path):
+    slow = polite("worker").replace("note('stopped", "time.sleep(60); note('stopped")
+    with supervised(tmp_path, ("worker", slow, 1, 60), drain_seconds=60) as running:
+        running.await_lines("up")
+        running.process.terminate()
+        running.process.send_signal(signal.SIGINT)
+        running.await_lines("info: stopping")
+        began = time.monotonic()
+        while running.process.poll() is None and time.monotonic() - began < 20:
+            running.process.terminate()
+            time.sleep(0.1)
+
+        assert running.process.wait(1) == Exit.FAILED
+        assert 0.3 < time.monotonic() - began < 10
+        assert len(running.lines("warning: stopping at once")) == 1
+
+
+def test_what_a_dead_child_leaves_behind_is_killed(tmp_path: Path):
+    leaves = NOTE + (
+        "import psutil\n"
+        "code = 'import subprocess, time;'\n"
+        'code += \'subprocess.Popen(["sleep", "600"], start_new_session=True); time.sleep(600)\'\n'
+        "child = subprocess.Popen([sys.executable, '-c', code], start_new_session=True)\n"
+        "while not (left := psutil.Process(child.pid).children()): time.sleep(0.01)\n"
+        "note(f'left {child.pid} {left[0].pid}')\n"
+        "signal.pause()"
+    )
+    with supervised(tmp_path, ("worker", leaves, 1, 5)) as running:
+        left = [psutil.Process(int(pid)) for pid in running.await_lines("left")[0].split()[1:]]
+        worker = psutil.Process(running.process.pid).children()[0]
+        worker.kill()
+
+        assert survivors(left) == []

@@ -1,0 +1,89 @@
+"""What tests share: a private store a session, a prefix of its own for each test, the data of the standard."""
+
+import itertools
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastprocesses_host.private_store import find_program
+from fastprocesses_host.store.client import Store
+from fastprocesses_host.store.keys import Keys
+
+from tests.support import StoreServer, short_folder
+
+ROOT = Path(__file__).parents[1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the long forms of tests too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes; runs with --long"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The standard's schemas and examples and the input data, which live beside the project."""
+    folder = (ROOT / os.environ.get("FASTPROCESSES_SHARED", "../shared")).resolve()
+    if not folder.is_dir():
+        pytest.skip("the official schemas and data are not here (FASTPROCESSES_SHARED)")
+    return folder
+
+
+@pytest.fixture(scope="session", params=["embedded", "redis-server"])
+def any_store(request: pytest.FixtureRequest) -> Iterator[StoreServer]:
+    """The core of the store's tests runs on the embedded server always, on Debian's where it is installed."""
+    binary = str(find_program()) if request.param == "embedded" else shutil.which("redis-server")
+    if binary is None:
+        pytest.skip("redis-server is not installed")
+    with short_folder() as folder:
+        server = StoreServer(binary, folder)
+        yield server
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def embedded_store() -> Iterator[StoreServer]:
+    """One embedded server for all tests that do not harm it."""
+    with short_folder() as folder:
+        server = StoreServer(str(find_program()), folder)
+        yield server
+        server.kill()
+
+
+@pytest.fixture
+def own_store() -> Iterator[StoreServer]:
+    """A server for a test that kills or stops it."""
+    with short_folder() as folder:
+        server = StoreServer(str(find_program()), folder)
+        yield server
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def store_url(embedded_store: StoreServer) -> str:
+    """The URL of the shared embedded server."""
+    return embedded_store.url
+
+
+_prefixes = itertools.count()
+
+
+@pytest.fixture
+def key_prefix() -> str:
+    """A prefix that no other test uses."""
+    return f"t{os.getpid()}-{next(_prefixes)}"
+
+
+@pytest.fixture
+def store(any_store: StoreServer, key_prefix: str) -> Iterator[Store]:
+    """A sync runner on a prefix of its own."""
+    runner = Store(any_store.url, Keys.of(key_prefix))
+    yield runner
+    runner.close()

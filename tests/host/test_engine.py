@@ -1,0 +1,176 @@
+"""Jobs run by a real worker with real executors: what they do to it, and how they are stopped."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from fastprocesses_host.ogc.exceptions import ProcessFailed
+from fastprocesses_host.ogc.jobs import Status
+from fastprocesses_host.settings import Settings
+
+from tests.host.engine import Engine, Worker, running_engine
+from tests.support import StoreServer, wait_until
+
+
+@pytest.fixture(scope="module")
+def running(
+    embedded_store: StoreServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Engine, list[Worker]]]:
+    folder = tmp_path_factory.mktemp("engine")
+    settings = Settings(
+        redis_url=embedded_store.url,
+        key_prefix="engine",
+        slots=2,
+        value_store_url=f"file://{folder}/values",
+    )
+    with running_engine(settings, folder) as started:
+        yield started
+
+
+@pytest.fixture
+def engine(running: tuple[Engine, list[Worker]]) -> Engine:
+    return running[0]
+
+
+@pytest.fixture
+def worker(running: tuple[Engine, list[Worker]]) -> Worker:
+    return running[1][0]
+
+
+@pytest.fixture
+def mark(tmp_path: Path) -> str:
+    return str(tmp_path / "mark")
+
+
+def begun(mark: str) -> None:
+    wait_until(lambda: Path(mark).exists(), what="the process")
+
+
+def is_gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_job_is_executed(engine: Engine) -> None:
+    assert engine.execute("double", {"number": 21}) == 42
+    job = engine.final(engine.submit("double", {"number": 4}))
+    assert (job.status, job.progress, engine.value(job)) == (Status.SUCCESSFUL, 100, 8)
+
+
+@pytest.mark.parametrize("process_id", ["sleep", "sleep_async", "hold-the-gil", "family"])
+def test_dismissing_stops_whatever_runs(engine: Engine, worker: Worker, mark: str, process_id: str) -> None:
+    process_id = process_id.replace("_", "-")
+    inputs = {"mark": mark} | ({} if process_id == "hold-the-gil" else {"seconds": 60})
+    job_id = engine.submit(process_id, inputs)
+    begun(mark)
+    pid = int(Path(mark).read_text())
+    assert engine.dismiss(job_id).status == Status.DISMISSED
+    wait_until(lambda: is_gone(pid), 3 + 2, "the end of the executor")
+    if process_id == "family":
+        for name in ("child", "daemon"):
+            wait_until(lambda name=name: is_gone(int(Path(f"{mark}.{name}").read_text())), 2, name)
+    if process_id == "sleep-async":
+        assert Path(mark + ".cancelled").exists()
+    assert engine.job(job_id).status == Status.DISMISSED
+    assert engine.execute("double", {"number": 1}) == 2
+
+
+@pytest.mark.parametrize("kind", ["sleep", "c", "stubborn"])
+def test_a_time_limit_stops_whatever_runs(engine: Engine, kind: str) -> None:
+    begun_seconds = time.monotonic()
+    job = engine.final(engine.submit("too-long", {"kind": kind}))
+    assert time.monotonic() - begun_seconds < 1 + 3 + 2
+    assert (job.status, job.reason, job.problem.status) == (Status.FAILED, "timeout", 504)
+
+
+@pytest.mark.parametrize(
+    ("how", "reason", "told"),
+    [
+        ("segfault", "crashed", "SIGSEGV"),
+        ("abort", "crashed", "SIGABRT"),
+        ("kill", "crashed", "SIGKILL"),
+        ("exit", "crashed", "exited with code 7"),
+        ("recursion", "error", "error of its own"),
+        ("sys.exit", "error", "error of its own"),
+        ("interrupt", "error", "interrupted itself"),
+        ("raise", "error", "error of its own"),
+        ("declared", "declared", "The number is odd."),
+    ],
+)
+def test_a_crash_fails_its_job_and_no_other(engine: Engine, how: str, reason: str, told: str) -> None:
+    job = engine.final(engine.submit("crash", {"how": how}))
+    assert (job.status, job.reason) == (Status.FAILED, reason)
+    assert told in job.problem.detail
+    assert "secret" not in str(job.problem)
+    assert engine.execute("double", {"number": 3}) == 6
+
+
+def test_a_declared_problem_reaches_the_caller(engine: Engine) -> None:
+    with pytest.raises(ProcessFailed) as caught:
+        engine.execute("crash", {"how": "declared"})
+    assert (caught.value.status, caught.value.title) == (422, "Odd")
+    assert caught.value.errors == [{"pointer": "/inputs/how", "detail": "The number is odd."}]
+
+
+def test_the_traceback_reaches_the_operator(engine: Engine, worker: Worker) -> None:
+    job_id = engine.submit("crash", {"how": "raise"})
+    engine.final(job_id)
+    wait_until(lambda: "secret of the operator" in worker.log_file.read_text(), what="the log line")
+    assert job_id in worker.log_file.read_text()
+
+
+def test_a_memory_limit_ends_the_job(engine: Engine) -> None:
+    job = engine.final(engine.submit("eat-memory"))
+    assert (job.status, job.reason) == (Status.FAILED, "memory")
+    assert "200 MB" in job.problem.detail
+
+
+def test_progress_and_message_are_seen_while_it_runs(engine: Engine, mark: str) -> None:
+    job_id = engine.submit("step", {"mark": mark})
+    wait_until(lambda: engine.job(job_id).progress == 40, what="the progress")
+    assert (engine.job(job_id).status, engine.job(job_id).message) == (Status.RUNNING, "two fifths")
+    Path(mark).touch()
+    assert engine.final(job_id).progress == 100
+
+
+def test_what_a_job_changes_around_it_is_restored(engine: Engine) -> None:
+    assert engine.execute("talk", {}) == "no store here"
+    for _ in range(3):
+        left_behind, cwd, _ = engine.execute("surroundings")
+        assert left_behind == ""
+        assert "fastprocesses-" in cwd
+        assert not Path(cwd).exists()
+
+
+def test_what_is_printed_and_logged_is_in_the_job_s_log(engine: Engine) -> None:
+    job = engine.final(engine.submit("talk", {"lines": 2}))
+    lines = engine.log(job.id)
+    assert {"level": "info", "text": "line 0"} in lines
+    assert {"level": "info", "text": "structured", "fields": {"number": 2}} in lines
+
+
+def test_large_values_go_through_files(engine: Engine) -> None:
+    job = engine.final(engine.submit("large", {"megabytes": 3}))
+    assert job.outputs["result"].location.startswith("file:")
+    assert len(engine.value(job)) == 3 * 1024 * 1024
+    assert engine.execute("swallow", {"text": "x" * 2_000_000}) == 2_000_000
+    engine.dismiss(job.id)
+    wait_until(lambda: not list(Path(f"{engine.folder}/values").rglob("*.*")), what="the deletion of the values")
+
+
+def test_an_executor_is_used_again(engine: Engine) -> None:
+    pids = {engine.execute("surroundings")[2] for _ in range(5)}
+    assert len(pids) <= 2
+
+
+def test_a_killed_executor_fails_its_job(engine: Engine, worker: Worker, mark: str) -> None:
+    job_id = engine.submit("family", {"seconds": 60, "mark": mark})
+    begun(mark)
+    os.kill(int(psutil.Process(int(Path(mark).read_text())).pid), signal.SIGKILL)
+    job = engine.final(job_id, 10)
+    assert (job.status, job.reason) == (Status.FAILED, "crashed")
+    for name in ("child", "daemon"):
+        wait_until(lambda name=name: is_gone(int(Path(f"{mark}.{name}").read_text())), 3, name)

@@ -1,0 +1,162 @@
+"""A plugin for tests: processes that do what process code in the wild does to a server."""
+
+import asyncio
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import fastprocesses_sdk as fp
+
+
+@fp.process
+def double(number: int) -> int:
+    """Double a number."""
+    return 2 * number
+
+
+@fp.process
+def sleep(seconds: float, mark: str = "", *, job: fp.Job = fp.NO_JOB) -> str:
+    """Sleep in one call to C; touch the file `mark` when begun."""
+    _touch(mark)
+    time.sleep(seconds)
+    return "slept"
+
+
+@fp.process(retryable=True, max_attempts=3)
+def sleep_again(seconds: float, mark: str = "") -> str:
+    """Sleep; run again when the worker is lost."""
+    with Path(mark).open("a") as file:
+        file.write("run\n")
+    time.sleep(seconds)
+    return "slept"
+
+
+@fp.process
+async def sleep_async(seconds: float, mark: str = "") -> str:
+    """Sleep in an event loop, and tidy up when cancelled."""
+    _touch(mark)
+    try:
+        await asyncio.sleep(seconds)
+    except asyncio.CancelledError:
+        _touch(mark + ".cancelled")
+        raise
+    return "slept"
+
+
+@fp.process
+def family(seconds: float, mark: str = "") -> str:
+    """Wait for a child, with a grandchild that left group and session."""
+    daemon = f"import os, time; os.setsid(); open({mark + '.daemon'!r}, 'w').write(str(os.getpid())); time.sleep({seconds})"
+    subprocess.Popen([sys.executable, "-c", f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {daemon!r}])"]).wait()
+    while not Path(mark + ".daemon").exists():
+        time.sleep(0.01)
+    child = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({seconds})"])
+    Path(mark + ".child").write_text(str(child.pid))
+    _touch(mark)
+    child.wait()
+    return "waited"
+
+
+@fp.process
+def hold_the_gil(mark: str = "") -> str:
+    """Match a pattern that takes for ever, in C, without letting go of the interpreter."""
+    _touch(mark)
+    re.match(r"(a+)+$", "a" * 60 + "b")
+    return "matched"
+
+
+@fp.process(timeout_seconds=1)
+def too_long(kind: str) -> str:
+    """Run longer than allowed."""
+    if kind == "c":
+        re.match(r"(a+)+$", "a" * 60 + "b")
+    elif kind == "stubborn":
+        while True:
+            try:
+                time.sleep(30)
+            except BaseException:
+                continue
+    time.sleep(30)
+    return "?"
+
+
+@fp.process
+def crash(how: str) -> str:
+    """End the executor from inside."""
+    if how == "segfault":
+        ctypes.string_at(0)
+    elif how == "exit":
+        os._exit(7)
+    elif how == "abort":
+        os.abort()
+    elif how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif how == "recursion":
+        crash.function(how)
+    elif how == "sys.exit":
+        sys.exit(3)
+    elif how == "interrupt":
+        raise KeyboardInterrupt
+    elif how == "raise":
+        raise RuntimeError("secret of the operator")
+    elif how == "declared":
+        raise fp.ProcessError("The number is odd.", title="Odd", status=422, input="how")
+    return "survived"
+
+
+@fp.process(memory_mb=200)
+def eat_memory() -> int:
+    """Use more memory than allowed."""
+    hoard = []
+    while True:
+        hoard.append(bytearray(8 * 1024 * 1024))
+        time.sleep(0.005)
+
+
+@fp.process
+def talk(lines: int = 3, *, job: fp.Job = fp.NO_JOB) -> str:
+    """Print, log, tell progress and change the surroundings."""
+    for number in range(lines):
+        print(f"line {number}")
+        job.progress(100 * number / lines, f"at {number}")
+    job.log("structured", number=lines)
+    os.environ["LEFT_BEHIND"] = "1"
+    os.chdir("/")
+    return os.environ.get("FASTPROCESSES_REDIS_URL", "no store here")
+
+
+@fp.process
+def surroundings() -> list[str]:
+    """Tell where the process finds itself."""
+    return [os.environ.get("LEFT_BEHIND", ""), os.getcwd(), str(os.getpid())]
+
+
+@fp.process
+def step(mark: str, *, job: fp.Job = fp.NO_JOB) -> str:
+    """Tell 40 percent, then wait until the file `mark` is there."""
+    job.progress(40, "two fifths")
+    while not Path(mark).exists():
+        time.sleep(0.01)
+    return "seen"
+
+
+@fp.process
+def large(megabytes: int) -> str:
+    """Give a large text."""
+    return "x" * (megabytes * 1024 * 1024)
+
+
+@fp.process
+def swallow(text: str) -> int:
+    """Tell the length of a text."""
+    return len(text)
+
+
+def _touch(mark: str) -> None:
+    if mark:
+        Path(mark).write_text(str(os.getpid()))

@@ -1,0 +1,141 @@
+"""Bodies that are too large, too slow, or that nobody reads, over real sockets."""
+
+import socket
+from contextlib import closing
+
+import pytest
+from fastprocesses_host.ogc.exceptions import OGCException, UnsupportedMediaType
+from fastprocesses_host.web.body import BodyLimits, check_content_encoding, check_content_type
+from fastprocesses_host.web.problems import Problems, render_problem
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+MAX_BYTES = 100_000
+
+
+async def count(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(str(len(await request.body())))
+
+
+async def ignore(request: Request) -> PlainTextResponse:
+    return PlainTextResponse("answered")
+
+
+def limited(**limits: float) -> Starlette:
+    return Starlette(
+        routes=[Route("/count", count, methods=["POST"]), Route("/ignore", ignore, methods=["GET", "POST"])],
+        exception_handlers={OGCException: render_problem, HTTPException: render_problem},
+        middleware=[Middleware(BodyLimits, max_bytes=MAX_BYTES, **limits), Middleware(Problems)],
+    )
+
+
+def exchange(address: tuple[str, int], *parts: bytes) -> bytes:
+    """Send the parts of a request and read the answer until the server closes."""
+    with closing(socket.create_connection(address, timeout=10)) as connection:
+        for part in parts:
+            connection.sendall(part)
+        received = b""
+        while chunk := connection.recv(65_536):
+            received += chunk
+    return received
+
+
+def request(path: str, body: bytes, *, method: str = "POST", length: int | None = None) -> bytes:
+    declared = len(body) if length is None else length
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {declared}\r\n\r\n"
+    return head.encode() + body
+
+
+def chunked(path: str, body: bytes) -> bytes:
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    )
+    return head + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+
+
+@pytest.mark.parametrize("write", [request, chunked])
+def test_a_body_up_to_the_limit_is_read(serve, write):
+    answer = exchange(serve(limited()), write("/count", b"x" * MAX_BYTES))
+    assert answer.endswith(b"\r\n100000")
+
+
+@pytest.mark.parametrize("write", [request, chunked])
+@pytest.mark.parametrize("size", [MAX_BYTES + 1, 5_000_000])
+def test_a_larger_body_is_413_and_the_client_sees_it(serve, write, size):
+    answer = exchange(serve(limited()), write("/count", b"x" * size))
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"application/problem+json" in answer
+    assert b"100000 bytes" in answer
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/ignore"), ("GET", "/ignore"), ("POST", "/nothing-here")]
+)
+def test_a_body_nobody_reads_is_taken_off_the_line(serve, method, path):
+    answer = exchange(serve(limited()), request(path, b"x" * 5_000_000, method=method))
+    assert answer.startswith(b"HTTP/1.1 404" if path == "/nothing-here" else b"HTTP/1.1 200")
+
+
+def test_the_connection_stays_usable_after_an_unread_body(serve):
+    first = request("/ignore", b"x" * 90_000).replace(b"Connection: close\r\n", b"")
+    answer = exchange(serve(limited()), first + request("/count", b"abc"))
+    assert answer.count(b"HTTP/1.1 200") == 2
+    assert answer.endswith(b"\r\n3")
+
+
+def test_a_slow_body_is_408(serve):
+    answer = exchange(serve(limited(seconds=0.2, linger_seconds=0.1)), request("/count", b"x", length=10))
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"too slowly" in answer
+
+
+def test_a_client_that_never_ends_its_body_is_let_go_after_the_answer(serve):
+    answer = exchange(serve(limited(linger_seconds=0.1)), request("/ignore", b"x", length=50_000_000))
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "application/json",
+        "Application/JSON; Charset=UTF-8",
+        'application/json;charset="utf-8"',
+        "application/geo+json",
+    ],
+)
+def test_json_is_taken(content_type):
+    check_content_type(content_type)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/xml",
+        "json",
+        "application/json;charset=latin-1",
+        "a/json",
+    ],
+)
+def test_anything_else_is_415(content_type):
+    with pytest.raises(UnsupportedMediaType):
+        check_content_type(content_type)
+
+
+@pytest.mark.parametrize(
+    ("values", "taken"),
+    [([], True), (["identity"], True), ([""], True), (["gzip"], False), (["identity, br"], False)],
+)
+def test_compressed_bodies_are_415(values, taken):
+    if taken:
+        check_content_encoding(values)
+        return
+    with pytest.raises(UnsupportedMediaType) as caught:
+        check_content_encoding(values)
+    assert caught.value.headers == {"Accept-Encoding": "identity"}
