@@ -118,9 +118,14 @@ class Service(Command):
     """A running host; it is ready when it is made."""
 
     def __init__(
-        self, folder: Path, *options: str, environ: Mapping[str, str] | None = None, wait: bool = True
+        self,
+        folder: Path,
+        *options: str,
+        environ: Mapping[str, str] | None = None,
+        wait: bool = True,
+        command: str = COMMAND,
     ) -> None:
-        super().__init__(COMMAND, "run", "--port", "0", *options, log=folder / "log", environ=environ)
+        super().__init__(command, "run", "--port", "0", *options, log=folder / "log", environ=environ)
         self.url = ""
         if wait:
             self.await_ready()

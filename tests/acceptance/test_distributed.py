@@ -1,22 +1,36 @@
 """Host and workers apart, on a store of the user's; the same code as embedded."""
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+import redis
 from fastprocesses_host.exits import Exit
+from fastprocesses_host.private_store import find_program
 
 from tests.acceptance.service import COMMAND, Command, Service, survivors
-from tests.support import StoreServer
+from tests.support import StoreServer, short_folder
 
 DRAMATIQ = str(Path(sys.executable).parent / "dramatiq")
 
 
-def test_host_worker_and_bare_dramatiq_share_a_store(any_store: StoreServer, key_prefix: str, folder: Path):
+@pytest.fixture(scope="module")
+def users_store() -> Iterator[StoreServer]:
+    """The system's Redis where it is installed, else the program that we bring."""
+    with short_folder() as folder:
+        server = StoreServer(shutil.which("redis-server") or str(find_program()), folder)
+        yield server
+        server.kill()
+
+
+def test_host_worker_and_bare_dramatiq_share_a_store(users_store: StoreServer, key_prefix: str, folder: Path):
     environ = {"FASTPROCESSES_KEY_PREFIX": key_prefix, "FASTPROCESSES_SLOTS": "1"}
-    with Service(folder, "--redis-url", any_store.url, environ=environ, wait=False) as host:
+    with Service(folder, "--redis-url", users_store.url, environ=environ, wait=False) as host:
         with Command(
-            COMMAND, "worker", "--redis-url", any_store.url, log=folder / "worker", environ=environ
+            COMMAND, "worker", "--redis-url", users_store.url, log=folder / "worker", environ=environ
         ) as worker:
             host.await_ready()
             assert host.execute("echo", {"message": "by our command"}).json["message"] == "by our command"
@@ -27,7 +41,7 @@ def test_host_worker_and_bare_dramatiq_share_a_store(any_store: StoreServer, key
         waiting = host.execute("echo", {"message": "by Dramatiq's"}, asynchronous=True).headers["Location"]
         assert host.ask("GET", waiting).json["status"] == "accepted", "nobody is there to run it"
         bare = (DRAMATIQ, "--processes", "1", "--threads", "1", "fastprocesses_host.actors")
-        settings = environ | {"FASTPROCESSES_REDIS_URL": any_store.url}
+        settings = environ | {"FASTPROCESSES_REDIS_URL": users_store.url}
         with Command(*bare, log=folder / "bare", environ=settings) as dramatiq:
             host.await_status(waiting, "successful")
             assert host.ask("GET", waiting + "/results").json["message"] == "by Dramatiq's"
@@ -36,9 +50,11 @@ def test_host_worker_and_bare_dramatiq_share_a_store(any_store: StoreServer, key
             assert survivors(tree, 1) == []
 
 
-def test_with_worker_everything_but_the_store_is_here(any_store: StoreServer, key_prefix: str, folder: Path):
+def test_with_worker_everything_but_the_store_is_here(
+    embedded_store: StoreServer, key_prefix: str, folder: Path
+):
     environ = {"FASTPROCESSES_KEY_PREFIX": key_prefix, "FASTPROCESSES_SLOTS": "1"}
-    with Service(folder, "--redis-url", any_store.url, "--with-worker", environ=environ) as host:
+    with Service(folder, "--redis-url", embedded_store.url, "--with-worker", environ=environ) as host:
         assert host.execute("echo", {"message": "here"}).json["message"] == "here"
         assert [line for line in host.lines if "Data" in line] == [
             "  Data       in the store that --redis-url names"
@@ -58,7 +74,5 @@ def test_a_store_that_would_throw_jobs_away_is_refused(own_store: StoreServer):
 
 
 def _configure(store: StoreServer, name: str, value: str) -> None:
-    import redis
-
     with redis.Redis.from_url(store.url) as client:
         client.config_set(name, value)

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from fastprocesses_host.exits import Exit
 
-from tests.acceptance.service import DRAIN_SECONDS, Service, run_command, service, survivors
+from tests.acceptance.service import Service, run_command, service, survivors
 from tests.support import wait_until
 
 
@@ -85,7 +85,8 @@ def test_a_part_that_dies_is_started_again_and_jobs_go_on(running: Service, part
 
 
 def test_jobs_and_results_are_there_after_stop_and_start(folder: Path):
-    with service(folder) as first:
+    drain_seconds = 4.0
+    with service(folder, environ={"FASTPROCESSES_DRAIN_SECONDS": str(drain_seconds)}) as first:
         done = first.execute("echo", {"message": "kept"}, asynchronous=True).headers["Location"]
         first.await_status(done, "successful")
         first.execute("echo", {"message": "busy", "pause": 60}, asynchronous=True)
@@ -93,7 +94,7 @@ def test_jobs_and_results_are_there_after_stop_and_start(folder: Path):
         began = time.monotonic()
 
         assert first.stop(signal.SIGINT) == Exit.OK
-        assert time.monotonic() - began < DRAIN_SECONDS + 1
+        assert time.monotonic() - began < drain_seconds + 2
         assert survivors(tree, 0.5) == []
         assert not runtime_dir.exists()
 

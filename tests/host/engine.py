@@ -13,7 +13,7 @@ import anyio.from_thread
 import msgspec
 import psutil
 import redis
-from fastprocesses_host.host import Host
+from fastprocesses_host.host import Host, JobPage
 from fastprocesses_host.inputs import check_inputs
 from fastprocesses_host.ogc.execute import ExecuteRequest
 from fastprocesses_host.ogc.jobs import AskedResults, Job
@@ -31,10 +31,25 @@ class Worker:
 
     def __init__(self, settings: Settings, log: Path) -> None:
         path = os.pathsep.join([str(PLUGINS), os.environ.get("PYTHONPATH", "")])
-        environment = {**os.environ, **settings.to_env(), "PYTHONPATH": path, "dramatiq_worker_timeout": "100"}
+        environment = {
+            **os.environ,
+            **settings.to_env(),
+            "PYTHONPATH": path,
+            "dramatiq_worker_timeout": "100",
+        }
         self._log = log.open("ab")
         self.log_file = log
-        command = [sys.executable, "-m", "dramatiq", "-p", "1", "-t", "2", "--skip-logging", "fastprocesses_host.actors"]
+        command = [
+            sys.executable,
+            "-m",
+            "dramatiq",
+            "-p",
+            "1",
+            "-t",
+            "2",
+            "--skip-logging",
+            "fastprocesses_host.actors",
+        ]
         self.process = subprocess.Popen(command, env=environment, stderr=self._log, process_group=0)
 
     @property
@@ -67,13 +82,17 @@ class Worker:
 class Engine:
     """Host and workers, spoken to without HTTP."""
 
-    def __init__(self, settings: Settings, portal: anyio.from_thread.BlockingPortal, host: Host, folder: Path) -> None:
+    def __init__(
+        self, settings: Settings, portal: anyio.from_thread.BlockingPortal, host: Host, folder: Path
+    ) -> None:
         self.settings = settings
         self.host = host
         self.folder = folder
         self._portal = portal
 
-    def submit(self, process_id: str, inputs: Mapping[str, Any] | None = None, *, asked: AskedResults | None = None) -> str:
+    def submit(
+        self, process_id: str, inputs: Mapping[str, Any] | None = None, *, asked: AskedResults | None = None
+    ) -> str:
         """Have a job accepted; give its id."""
         return self._execute(process_id, inputs or {}, ModeChoice(mode="async"), asked).id
 
@@ -93,7 +112,18 @@ class Engine:
     def log(self, job_id: str) -> list[dict[str, Any]]:
         """Read a job's log."""
         with redis.Redis.from_url(self.settings.redis_url) as client:
-            return [msgspec.json.decode(line) for line in client.lrange(Keys.of(self.settings.key_prefix).log(job_id), 0, -1)]
+            return [
+                msgspec.json.decode(line)
+                for line in client.lrange(Keys.of(self.settings.key_prefix).log(job_id), 0, -1)
+            ]
+
+    def jobs(self) -> list[Job]:
+        """Read the newest jobs."""
+
+        async def call() -> JobPage:
+            return await self.host.jobs(limit=1000)
+
+        return self._portal.call(call).jobs
 
     def dismiss(self, job_id: str) -> Job:
         """Dismiss a job."""
@@ -104,7 +134,9 @@ class Engine:
         wait_until(lambda: self.job(job_id).status.is_final, seconds, f"job {job_id}")
         return self.job(job_id)
 
-    def _execute(self, process_id: str, inputs: Mapping[str, Any], choice: ModeChoice, asked: AskedResults | None) -> Job:
+    def _execute(
+        self, process_id: str, inputs: Mapping[str, Any], choice: ModeChoice, asked: AskedResults | None
+    ) -> Job:
         raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in inputs.items()}
         checked = check_inputs(self.host.catalog.get(process_id), raw)
         request = ExecuteRequest(inputs=raw, asked=asked or AskedResults())
@@ -125,7 +157,9 @@ def running_host(settings: Settings, folder: Path) -> Iterator[Engine]:
 
 
 @contextlib.contextmanager
-def running_engine(settings: Settings, folder: Path, workers: int = 1) -> Iterator[tuple[Engine, list[Worker]]]:
+def running_engine(
+    settings: Settings, folder: Path, workers: int = 1
+) -> Iterator[tuple[Engine, list[Worker]]]:
     """Open a host and start workers; wait until they are ready."""
     started = [Worker(settings, folder / f"worker-{number}.log") for number in range(workers)]
     try:

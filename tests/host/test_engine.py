@@ -158,7 +158,9 @@ def test_large_values_go_through_files(engine: Engine) -> None:
     assert len(engine.value(job)) == 3 * 1024 * 1024
     assert engine.execute("swallow", {"text": "x" * 2_000_000}) == 2_000_000
     engine.dismiss(job.id)
-    wait_until(lambda: not list(Path(f"{engine.folder}/values").rglob("*.*")), what="the deletion of the values")
+    wait_until(
+        lambda: not list(Path(f"{engine.folder}/values").rglob("*.*")), what="the deletion of the values"
+    )
 
 
 def test_an_executor_is_used_again(engine: Engine) -> None:

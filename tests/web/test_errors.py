@@ -35,23 +35,57 @@ ERRORS = [
     ("DELETE", "/jobs", {}, 405, BLANK),
     ("PATCH", f"/jobs/{UNKNOWN}", {"json": {}}, 405, BLANK),
     ("GET", "/processes/echo/execution", {}, 405, BLANK),
-    ("POST", "/processes/echo/execution", {"content": b"message=x", "headers": {"content-type": "text/plain"}}, 415, BLANK),
+    (
+        "POST",
+        "/processes/echo/execution",
+        {"content": b"message=x", "headers": {"content-type": "text/plain"}},
+        415,
+        BLANK,
+    ),
     ("POST", "/processes/echo/execution", {"json": {}, "headers": {"content-encoding": "gzip"}}, 415, BLANK),
-    ("POST", "/processes/echo/execution", {"content": b"{}", "headers": {"content-type": "application/json; charset=latin-1"}}, 415, BLANK),
-    ("POST", "/processes/echo/execution", {"content": b"{", "headers": {"content-type": JSON}}, 400, "InvalidParameterValue"),
-    ("POST", "/processes/echo/execution", {"json": {"invalid-execute-request": "true)"}}, 400, "InvalidParameterValue"),
+    (
+        "POST",
+        "/processes/echo/execution",
+        {"content": b"{}", "headers": {"content-type": "application/json; charset=latin-1"}},
+        415,
+        BLANK,
+    ),
+    (
+        "POST",
+        "/processes/echo/execution",
+        {"content": b"{", "headers": {"content-type": JSON}},
+        400,
+        "InvalidParameterValue",
+    ),
+    (
+        "POST",
+        "/processes/echo/execution",
+        {"json": {"invalid-execute-request": "true)"}},
+        400,
+        "InvalidParameterValue",
+    ),
     ("POST", "/processes/echo/execution", {"json": {"inputs": {"message": 1}}}, 400, "InvalidParameterValue"),
-    ("POST", "/processes/refuse/execution", {"json": {"inputs": {"how": "typed"}}}, 400, "https://example.org/problems/no"),
+    (
+        "POST",
+        "/processes/refuse/execution",
+        {"json": {"inputs": {"how": "typed"}}},
+        400,
+        "https://example.org/problems/no",
+    ),
     ("POST", "/processes/refuse/execution", {"json": {"inputs": {"how": "told"}}}, 409, BLANK),
     ("POST", "/processes/refuse/execution", {"json": {"inputs": {"how": "bug"}}}, 500, BLANK),
 ]
 
 
 @pytest.mark.parametrize(
-    ("accept", "media_type"), [("*/*", PROBLEM), (JSON, JSON), (f"{PROBLEM}, {JSON}", PROBLEM)], ids=["any", "json", "both"]
+    ("accept", "media_type"),
+    [("*/*", PROBLEM), (JSON, JSON), (f"{PROBLEM}, {JSON}", PROBLEM)],
+    ids=["any", "json", "both"],
 )
 @pytest.mark.parametrize(
-    ("method", "path", "sent", "status", "type_"), ERRORS, ids=[f"{e[0]} {e[1]} {e[3]} {n}" for n, e in enumerate(ERRORS)]
+    ("method", "path", "sent", "status", "type_"),
+    ERRORS,
+    ids=[f"{e[0]} {e[1]} {e[3]} {n}" for n, e in enumerate(ERRORS)],
 )
 def test_an_error_is_a_problem(client, method, path, sent, status, type_, accept, media_type):
     headers = {**sent.get("headers", {}), "accept": accept}
@@ -63,7 +97,9 @@ def test_an_error_is_a_problem(client, method, path, sent, status, type_, accept
     assert "accept" in answer.headers["vary"].lower()
 
 
-@pytest.mark.parametrize("path", ["/", "/conformance", "/processes", "/processes/echo", "/jobs", f"/jobs/{UNKNOWN}"])
+@pytest.mark.parametrize(
+    "path", ["/", "/conformance", "/processes", "/processes/echo", "/jobs", f"/jobs/{UNKNOWN}"]
+)
 @pytest.mark.parametrize("accept", ["text/html", "image/png", "application/json;q=0"])
 def test_what_is_not_there_is_406_and_names_what_is(client, path, accept):
     answer = client.get(path, headers={"accept": accept})
@@ -74,7 +110,15 @@ def test_what_is_not_there_is_406_and_names_what_is(client, path, accept):
 
 @pytest.mark.parametrize(
     "accept",
-    ["", "*/*", "*", "/*", "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "text/html, */*;q=0.1", "application/*"],
+    [
+        "",
+        "*/*",
+        "*",
+        "/*",
+        "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",
+        "text/html, */*;q=0.1",
+        "application/*",
+    ],
 )
 @pytest.mark.parametrize("path", ["/", "/conformance", "/processes", "/processes/echo", "/jobs", "/api"])
 def test_json_unless_html_is_asked_for(client, path, accept):
@@ -113,7 +157,10 @@ def test_a_failed_job_gives_its_reason_at_its_results(client):
         ({"message": "x", "mesage": "y"}, ["/inputs/mesage"]),
         ({"message": "x", "pause": 61}, ["/inputs/pause"]),
         ({"message": "x", "numbers": [1, "two", 3, "four"]}, ["/inputs/numbers/1", "/inputs/numbers/3"]),
-        ({"message": [], "pause": "x", "unknown": 1}, ["/inputs/message", "/inputs/pause", "/inputs/unknown"]),
+        (
+            {"message": [], "pause": "x", "unknown": 1},
+            ["/inputs/message", "/inputs/pause", "/inputs/unknown"],
+        ),
     ],
 )
 def test_every_wrong_input_is_told_with_its_place(client, inputs, pointers):

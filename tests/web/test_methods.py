@@ -3,7 +3,16 @@
 import httpx2
 import pytest
 
-READABLE = ["/", "/conformance", "/api", "/processes", "/processes/echo", "/jobs", "/health/live", "/health/ready"]
+READABLE = [
+    "/",
+    "/conformance",
+    "/api",
+    "/processes",
+    "/processes/echo",
+    "/jobs",
+    "/health/live",
+    "/health/ready",
+]
 ALLOW = {
     **dict.fromkeys(READABLE, "GET, HEAD, OPTIONS"),
     "/processes/echo/execution": "OPTIONS, POST",
@@ -61,13 +70,18 @@ def test_a_post_with_a_trailing_slash_is_executed(client):
 
 
 def test_the_body_of_a_get_is_ignored(client):
-    answer = client.request("GET", "/processes", content=b"x" * 2_000_000, headers={"content-type": "text/plain"})
+    answer = client.request(
+        "GET", "/processes", content=b"x" * 2_000_000, headers={"content-type": "text/plain"}
+    )
     assert answer.status_code == 200
 
 
 def test_scripts_of_other_sites_may_ask_and_read_what_they_need(client):
     origin = {"origin": "https://maps.example"}
-    asked = {"access-control-request-method": "POST", "access-control-request-headers": "content-type, prefer"}
+    asked = {
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "content-type, prefer",
+    }
     preflight = client.options("/processes/greet/execution", headers=origin | asked)
     answer = client.post("/processes/greet/execution", json={"inputs": {"name": "x"}}, headers=origin)
 

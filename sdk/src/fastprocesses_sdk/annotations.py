@@ -41,7 +41,7 @@ class Input(Constraints, frozen=True, kw_only=True):
 
 
 class Output(Struct, frozen=True, kw_only=True):
-    """What is to be known of an output beyond its type: `-> Annotated[float, Output(name="area", unit="m²")]`."""
+    """What is to be known of an output beyond its type: `-> Annotated[float, Output(unit="m²")]`."""
 
     name: str = ""
     """Id of the output; empty: `result`, or the field's name."""
@@ -53,8 +53,8 @@ class Output(Struct, frozen=True, kw_only=True):
 class Media:
     """In which media type a value comes: `Annotated[str, Media("application/xml")]`.
 
-    On `str` the value is that text, on `bytes` it is binary (base64 inside JSON); on other types it names the media
-    type of their JSON.
+    On `str` the value is that text, on `bytes` it is binary (base64 inside JSON); on other types it names the
+    media type of their JSON.
 
     Args:
         *types: One or several media types; the first is the default.

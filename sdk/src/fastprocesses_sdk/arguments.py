@@ -25,6 +25,7 @@ class Argument(Struct, frozen=True):
 
 
 def check_parameter(parameter: inspect.Parameter, hints: dict[str, Any]) -> None:
+    """Raise DeclarationError unless this argument can be given by name and has a type."""
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
         raise DeclarationError(
             "every input needs a name of its own; write out the arguments instead of * or **"
@@ -36,11 +37,13 @@ def check_parameter(parameter: inspect.Parameter, hints: dict[str, Any]) -> None
 
 
 def is_job(annotation: Any) -> bool:
+    """Whether it stands for the job."""
     base, _ = split(without_none(annotation)[0])
     return isinstance(base, type) and issubclass(base, Job)
 
 
 def read_argument(parameter: inspect.Parameter, annotation: Any, text: str) -> Argument:
+    """Make an input of an argument; raises DeclarationError where it makes no sense."""
     name, default = parameter.name, parameter.default
     narrowed, optional = without_none(annotation)
     note = note_of(split(narrowed)[1], Input) or Input()
@@ -54,7 +57,8 @@ def read_argument(parameter: inspect.Parameter, annotation: Any, text: str) -> A
     shape = _occurring(narrowed, note) if note.occurs else shape_of(narrowed)
     schema = shape.schema
     if not required and default is not None:
-        schema = _with_default(schema, shape.wire, default)
+        plain = _plain_default(shape.wire, default)
+        schema = schema if note.occurs or _has_null(plain) else {**schema, "default": plain}
     low, high = note.occurs or (1, 1)
     if low == 0 and required:
         raise DeclarationError(f"an input that may occur 0 times needs a default; write `{name}: ... = ()`")
@@ -87,13 +91,12 @@ def _occurring(annotation: Any, note: Input) -> Shape:
     return msgspec.structs.replace(shape, wire=Annotated[many, Meta(min_length=low, max_length=most)])
 
 
-def _with_default(schema: dict[str, Any], wire: Any, default: Any) -> dict[str, Any]:
+def _plain_default(wire: Any, default: Any) -> Any:
     try:
         check(wire, default)
     except (msgspec.DecodeError, TypeError, ValueError) as error:
         raise DeclarationError(f"its default {default!r} is not one of its own values: {error}") from None
-    plain = msgspec.json.decode(encode(default))
-    return schema if _has_null(plain) else {**schema, "default": plain}
+    return msgspec.json.decode(encode(default))
 
 
 def _has_null(value: Any) -> bool:

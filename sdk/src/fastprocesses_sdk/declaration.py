@@ -30,7 +30,7 @@ class Declaration(TypedDict, total=False):
     modes: Sequence[Literal["sync", "async"]]
     """How it may be executed; without it both ways."""
     example: Mapping[str, Any]
-    """An execute request: `{"inputs": {...}}`; without it one is made of the schemas, where that is possible."""
+    """An execute request, `{"inputs": {...}}`; without it one is made of the schemas, where that can be."""
     timeout_seconds: float
     memory_mb: int
     retryable: bool
@@ -55,18 +55,20 @@ class Told:
 
 
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Resolve the annotations of a function or a class; raises DeclarationError where that fails."""
     try:
         return typing.get_type_hints(function, include_extras=True)
     except NameError as error:
         raise DeclarationError(
-            f"an annotation cannot be read: {error}; what annotations name must be imported at run time, at the top of "
-            "the module"
+            f"an annotation cannot be read: {error}; "
+            "import what annotations name at the top of the module, not only under TYPE_CHECKING"
         ) from None
     except TypeError as error:
         raise DeclarationError(f"an annotation cannot be read: {error}") from None
 
 
 def description_of(function_name: str, text: str, declaration: Declaration) -> ProcessDescription:
+    """Describe a process, its inputs and outputs left open."""
     process_id = declaration.get("id") or function_name.strip("_").replace("_", "-")
     check_id(process_id)
     title = declaration.get("title") or title_of(process_id)
@@ -83,22 +85,27 @@ def description_of(function_name: str, text: str, declaration: Declaration) -> P
 
 
 def check_id(value: str) -> None:
+    """Raise DeclarationError unless this can be part of a path."""
     if not _ID.fullmatch(value):
         raise DeclarationError(
-            f"{value!r} cannot be an id; ids are letters, digits, '.', '_' and '-', at most 128, the first a letter or digit"
+            f"{value!r} cannot be an id; "
+            "write up to 128 letters, digits, '.', '_' and '-', a letter or digit first"
         )
 
 
 def described_text(name: str, text: str, unit: str) -> str:
+    """Return what is told of an input or output; there is always something."""
     text = one_line(text) or f"The {title_of(name).lower()}."
     return f"{text} Unit: {unit}." if unit else text
 
 
 def unit_metadata(unit: str) -> Any:
+    """Tell the unit to machines; UNSET without one."""
     return [{"role": "unit", "title": unit}] if unit else UNSET
 
 
 def policy_of(declaration: Declaration) -> Policy:
+    """Take the policy out of a declaration."""
     retryable = declaration.get("retryable", False)
     return Policy(
         timeout_seconds=declaration.get("timeout_seconds"),
@@ -112,6 +119,7 @@ def policy_of(declaration: Declaration) -> Policy:
 
 
 def check_declaration(declaration: Declaration) -> None:
+    """Raise DeclarationError for keywords that are unknown or make no sense."""
     known = tuple(Declaration.__annotations__)
     for name in declaration:
         if name not in known:

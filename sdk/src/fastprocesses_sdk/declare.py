@@ -40,8 +40,8 @@ def process(function: Any = None, /, **declaration: Unpack[Declaration]) -> Any:
     """Declare a function, or a class with `description` and `execute(inputs, job)`, to be a process.
 
     The arguments of the function are the inputs, their annotations the schemas; what it returns is the output
-    `result`, or, where it returns a subclass of `Outputs`, each field is an output. Texts come from the docstring.
-    An argument annotated `Job` is no input: it receives the job.
+    `result`, or, where it returns a subclass of `Outputs`, each field is an output. Texts come from the
+    docstring. An argument annotated `Job` is no input: it receives the job.
 
     Raises:
         DeclarationError: The declaration makes no sense; the sentence names the function and the argument.
@@ -64,13 +64,14 @@ def declare(function: Any, declaration: Declaration) -> Process[..., Any]:
             return described_process(function, declaration)
         if not callable(function) or isinstance(function, type):
             raise DeclarationError(
-                "@process stands above a function, or a class with a ProcessDescription `description` and a method "
-                "execute(inputs, job)"
+                "@process stands above a function, or a class with `description`, a ProcessDescription, "
+                "and a method execute(inputs, job)"
             )
         return function_process(function, declaration)
 
 
 def function_process(function: Callable[..., Any], declaration: Declaration) -> Process[..., Any]:
+    """Make a process of a typed function."""
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise DeclarationError("it yields; a process returns its outputs, and tells progress through a Job")
     hints = hints_of(function)

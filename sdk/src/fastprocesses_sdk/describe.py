@@ -1,8 +1,9 @@
 """Discovery: `python -P -m fastprocesses_sdk.describe` prints what the plugins of this environment offer.
 
-It loads them in a child of its own, each under a time limit: one that hangs or crashes while it is imported is tried
-once more alone, so that it is not blamed for another's doing, and then left out with the reason, while the rest goes
-on. Only the document reaches standard output, whatever plugins print.
+It loads them in a child of its own, each under a time limit: one that hangs or crashes while it is imported
+is tried once more alone, so that it is not blamed for another's doing, and then left out with the reason,
+while the
+rest goes on. Only the document reaches standard output, whatever plugins print.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from typing import IO
+from typing import IO, Self
 
 import msgspec
 
@@ -56,7 +57,8 @@ def discover(
         return msgspec.json.decode(done.stdout, type=Discovery)
     except msgspec.DecodeError as error:
         raise RuntimeError(
-            f"{python} could not describe its plugins (exit code {done.returncode}); is fastprocesses-sdk installed there?"
+            f"{python} could not describe its plugins (exit code {done.returncode}); "
+            "is fastprocesses-sdk installed there?"
         ) from error
 
 
@@ -147,7 +149,7 @@ class _Loader:
         with contextlib.suppress(OSError), stdin:
             stdin.write(msgspec.json.encode(plugins))
 
-    def __enter__(self) -> "_Loader":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -192,7 +194,9 @@ def _without_conflicts(records: list[PluginRecord]) -> list[PluginRecord]:
         taken = next((process_id for process_id in ids if process_id in owners), None)
         if taken is not None:
             owner = owners[taken]
-            reason = f"the process id {taken!r} is already offered by {owner.distribution} ({owner.name}); give it another"
+            reason = (
+                f"the process id {taken!r} is taken by {owner.distribution} ({owner.name}); choose another"
+            )
             kept.append(msgspec.structs.replace(record, state="quarantined", reason=reason, processes=[]))
             continue
         owners |= dict.fromkeys(ids, record)

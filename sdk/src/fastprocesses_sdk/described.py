@@ -18,6 +18,7 @@ def is_described(candidate: Any) -> bool:
 
 
 def described_process(candidate: Any, declaration: Declaration) -> Process[..., Any]:
+    """Make a process of a class, or an object, that is described by hand."""
     instance = candidate() if isinstance(candidate, type) else candidate
     known = {name for name in declaration if name not in Policy.__struct_fields__}
     if known:
@@ -37,7 +38,7 @@ def described_process(candidate: Any, declaration: Declaration) -> Process[..., 
     }
     policy = getattr(instance, "policy", None)
     made: Process[..., Any] = Process(
-        candidate,
+        instance.execute,
         description=description,
         policy=policy if isinstance(policy, Policy) and not declaration else policy_of(declaration),
         inputs=inputs,

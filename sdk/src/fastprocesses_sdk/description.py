@@ -47,7 +47,7 @@ class OutputDescription(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ProcessDescription(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A process as its callers see it (process.yaml). Inputs and outputs keep the order of their declaration."""
+    """A process as its callers see it (process.yaml), inputs and outputs as declared, in order."""
 
     id: str
     version: str

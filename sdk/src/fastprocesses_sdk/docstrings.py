@@ -15,14 +15,14 @@ class Texts(Struct, frozen=True, kw_only=True):
 
 
 def texts_of(documented: object) -> Texts:
-    """Read the docstring of a function or a class; one that cannot be parsed is taken whole as the description."""
+    """Read the docstring of a function or a class; where it cannot be parsed, it is the description."""
     written = getattr(documented, "__doc__", None)
     if not isinstance(written, str) or not written.strip():
         return Texts()
     from docstring_parser import (
         ParseError,
         parse,
-    )  # a third of the SDK's import time; an executor may not need it
+    )  # slow to import
 
     whole = inspect.cleandoc(written)
     try:

@@ -16,7 +16,13 @@ class ProcessError(Exception):
     """
 
     def __init__(
-        self, detail: str, *, title: str = "", status: int = 400, type: str = "", input: str = ""
+        self,
+        detail: str,
+        *,
+        title: str = "",
+        status: int = 400,
+        type: str = "",  # noqa: A002
+        input: str = "",  # noqa: A002
     ) -> None:
         if not 400 <= status <= 599:
             raise ValueError(f"The status of a ProcessError lies between 400 and 599, not {status}.")
@@ -44,7 +50,7 @@ class JobCancelled(BaseException):
 
 
 class DeclarationError(TypeError):
-    """A process is declared in a way that makes no sense; the sentence says where and what to write instead."""
+    """A process is declared in a way that makes no sense; the sentence says where, and what to write."""
 
 
 class PluginError(Exception):

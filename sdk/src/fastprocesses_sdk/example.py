@@ -41,6 +41,11 @@ _BY_FORMAT: dict[str, Any] = {
 def with_example(
     description: ProcessDescription, inputs: Mapping[str, Input], declaration: Declaration
 ) -> ProcessDescription:
+    """Add the declared example, or one made of the schemas where that is possible.
+
+    Raises:
+        DeclarationError: The process would refuse the declared one.
+    """
     if "example" in declaration:
         example = msgspec.json.decode(encode(declaration["example"]))
         with Told("its example"):
@@ -49,7 +54,7 @@ def with_example(
     try:
         example = example_of(description.inputs)
         _check_example(example, inputs)
-    except (NoExample, DeclarationError):
+    except (NoExampleError, DeclarationError):
         return description
     return msgspec.structs.replace(description, example=example)
 
@@ -72,7 +77,7 @@ def _check_example(example: Any, inputs: Mapping[str, Input]) -> None:
             raise DeclarationError(f"the input {name!r} cannot be read: {error}") from None
 
 
-class NoExample(LookupError):
+class NoExampleError(LookupError):
     """No value could be thought of that a schema would accept."""
 
 
@@ -80,7 +85,7 @@ def example_of(inputs: dict[str, InputDescription]) -> dict[str, Any]:
     """Make an execute request from the schemas: the inputs that must be given, and those that have a default.
 
     Raises:
-        NoExample: An input needs a value that its schema does not suggest.
+        NoExampleError: An input needs a value that its schema does not suggest.
     """
     values: dict[str, Any] = {}
     for name, described in inputs.items():
@@ -123,7 +128,7 @@ def _by_type(schema: dict[str, Any]) -> Any:
             return {}
         case None if not schema:
             return "anything"
-    raise NoExample
+    raise NoExampleError
 
 
 def _number(schema: dict[str, Any]) -> float:
@@ -145,12 +150,12 @@ def _number(schema: dict[str, Any]) -> float:
             continue
         if (low is None or candidate >= low) and (high is None or candidate <= high):
             return float(candidate) if candidate != int(candidate) else int(candidate)
-    raise NoExample
+    raise NoExampleError
 
 
 def _string(schema: dict[str, Any]) -> str:
     if "pattern" in schema or "format" in schema:
-        raise NoExample
+        raise NoExampleError
     media = schema.get("contentMediaType", "")
     if "contentEncoding" in schema:
         return "ZXhhbXBsZQ=="

@@ -39,7 +39,8 @@ class Job:
 
     Args:
         id: The job's id; empty when the process is called outside a server.
-        workdir: An empty folder of the job's own. None: one is made when first asked for, and removed at exit.
+        workdir: An empty folder of the job's own. None: one is made when first asked for, and removed at
+            exit.
         reporter: Where reports go. None: nowhere.
         formats: Media type in which each output is wanted.
     """
@@ -104,7 +105,8 @@ class Job:
         Args:
             items: What is worked through.
             message: What is being done meanwhile.
-            total: How many items there are, where `len(items)` cannot tell; without both, only the message is told.
+            total: How many items there are, where `len(items)` cannot tell; without both, only the message is
+                told.
 
         Raises:
             JobCancelled: The job was dismissed or ran out of time.

@@ -1,7 +1,7 @@
 """Entry points → plugins: a record that tells what became of each, and the processes of one that is to run.
 
-An entry point of the group `fastprocesses.processes` names a module (its own processes are taken, in order), one
-process, an iterable or a callable of processes, or an object with the hook `fastprocesses_processes`.
+An entry point of the group `fastprocesses.processes` names a module (its own processes are taken, in order),
+one process, an iterable or a callable of processes, or an object with the hook `fastprocesses_processes`.
 """
 
 import inspect
@@ -129,7 +129,7 @@ def _resolve(entry_point: EntryPoint) -> Any:
 
 
 class _Manager(PluginManager):
-    """Takes every function named like a hook for one, so that a misspelt hook is found without a marker too."""
+    """Takes every function named like a hook for one, so that a misspelt one is found, marked or not."""
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
         if name.startswith(f"{hooks.PROJECT}_") and callable(getattr(plugin, name, None)):
@@ -182,7 +182,7 @@ def _collected(target: Any) -> Iterable[Any]:
 
 
 def _own_processes(module: ModuleType) -> list[Any]:
-    """Take a module's processes in order, those of its own submodules included, those of other packages not."""
+    """Take a module's processes in order: those of its submodules too, those of other packages not."""
     found = [value for value in vars(module).values() if isinstance(value, Process) or _is_own_class(value)]
     own = (module.__name__, f"{module.__name__}.")
     return [value for value in found if value.__module__ == own[0] or value.__module__.startswith(own[1])]
@@ -214,8 +214,8 @@ def _as_process(offered: Any) -> "Process[..., Any]":
 
 
 _FORMS = (
-    "an entry point names a module, a process, an iterable or callable of processes, or an object with the hook "
-    f"{HOOK}()"
+    "an entry point names a module, a process, an iterable or callable of processes, "
+    f"or an object with the hook {HOOK}()"
 )
 
 
@@ -223,7 +223,8 @@ def _check_size(record: ProcessRecord) -> None:
     size = len(msgspec.json.encode(record))
     if size > MAX_DESCRIPTION_BYTES:
         raise PluginError(
-            f"the description of {record.description.id!r} has {size} bytes, more than {MAX_DESCRIPTION_BYTES}"
+            f"the description of {record.description.id!r} has {size} bytes, "
+            f"more than the {MAX_DESCRIPTION_BYTES} allowed"
         )
 
 
@@ -234,7 +235,7 @@ def _told(error: BaseException) -> str:
 
 
 def _place(error: BaseException) -> str:
-    """Where in the plugin it was raised, as `file.py:12`: the innermost line that is no import machinery's."""
+    """Where it was raised, as `file.py:12`: the innermost line that is not of the import machinery."""
     trace, place = error.__traceback__, ""
     own = sys.modules[__name__].__dict__["__file__"]
     while trace is not None:

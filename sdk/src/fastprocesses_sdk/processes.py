@@ -64,7 +64,7 @@ class Process(Generic[P, R]):
         self._inputs = inputs
         self._outputs = outputs
         self._invoke = invoke
-        update_wrapper(self, function)
+        update_wrapper(self, function, updated=())
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function as if it had not been declared a process."""
@@ -115,11 +115,12 @@ class Process(Generic[P, R]):
             formats: Media type wanted of an output; those left out have their first.
 
         Returns:
-            The outputs that the function returned and that are wanted, by id, in the order of their declaration.
+            The outputs that the function returned and that are wanted, by id, in the order of their
+            declaration.
 
         Raises:
-            ProcessError: An input is missing, unknown or no value of its type, an output or its format is unknown,
-                or the function says so.
+            ProcessError: An input is missing, unknown or no value of its type, an output or its format is
+                unknown, or the function says so.
             TypeError: The function returned what it did not declare. Whatever else it raises passes too.
         """
         self._check_asked(outputs, formats or {})

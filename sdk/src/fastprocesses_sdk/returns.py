@@ -20,7 +20,7 @@ Parted = Callable[[Any], Mapping[str, Any]]
 def read_return(
     annotation: Any, texts: Texts
 ) -> tuple[dict[str, processes.Output], dict[str, OutputDescription], Parted]:
-    """Read the return annotation: how each output is written, what is told of it, and how to part what is returned."""
+    """Read the return annotation: how each output is written, what is told of it, how to part them."""
     if annotation is inspect.Signature.empty:
         raise DeclarationError("it has no type; write for instance `-> float`, or a subclass of fp.Outputs")
     if annotation is type(None):

@@ -1,7 +1,7 @@
 """Annotations → JSON Schema, and the type by which msgspec reads and checks such a value.
 
-Both come from one walk, so that what the schema accepts can be read. The schemas hold in JSON Schema 2020-12 and in
-OpenAPI 3.0 alike: no `const`, no numeric `exclusiveMinimum`, no lists of types, no `$ref`, no null.
+Both come from one walk, so that what the schema accepts can be read. The schemas hold in JSON Schema 2020-12
+and in OpenAPI 3.0 alike: no `const`, no numeric `exclusiveMinimum`, no lists of types, no `$ref`, no null.
 """
 
 import datetime as dt
@@ -23,8 +23,8 @@ from fastprocesses_sdk.types import BBox, GeoJSON
 
 JSON_MEDIA_TYPE = "application/json"
 SUPPORTED = (
-    "int, float, str, bool, date, datetime, UUID, Literal, Enum, list[T], tuple[T, ...], dict[str, T], unions, "
-    "GeoJSON types, BBox, and str or bytes with Media"
+    "int, float, str, bool, date, datetime, UUID, Literal, Enum, list[T], tuple[T, ...], dict[str, T], "
+    "unions, GeoJSON types, BBox, and str or bytes with Media"
 )
 
 _SCALARS: dict[Any, tuple[Any, dict[str, Any]]] = {
@@ -236,7 +236,7 @@ def _union_wire(wires: list[Any]) -> Any:
 
 
 class _Chameleon(type):
-    """The type of a union that msgspec cannot tell apart: what it reads is an instance of one of its members."""
+    """Type of a union that msgspec cannot tell apart: values are instances of its members, not of it."""
 
     def __instancecheck__(cls, instance: object) -> bool:
         return True
@@ -349,8 +349,9 @@ def _schema_of(constraints: Constraints, named: str) -> dict[str, Any]:
     schema: dict[str, Any] = {}
     excluded = [bound for bound in (constraints.gt, constraints.lt) if bound is not None]
     bounds = {"minimum": (constraints.ge, constraints.gt), "maximum": (constraints.le, constraints.lt)}
-    for keyword, pair in bounds.items():
-        schema |= {keyword: bound for bound in pair if bound is not None}
+    for keyword, (loose, strict) in bounds.items():
+        if (bound := loose if strict is None else strict) is not None:
+            schema[keyword] = bound
     if excluded:
         schema["not"] = {"enum": excluded}
     if constraints.multiple_of is not None:

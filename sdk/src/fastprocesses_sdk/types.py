@@ -1,7 +1,7 @@
 """Values that JSON Schema alone does not name: GeoJSON and bounding boxes.
 
-GeoJSON objects keep every member they came with, known or not, in `members`, and give it back as it was; whatever
-carries `__geo_interface__` (shapely, geopandas, fiona…) can be put into them and can read them.
+GeoJSON objects keep every member they came with, known or not, in `members`, and give it back as it was;
+whatever carries `__geo_interface__` (shapely, geopandas, fiona…) can be put into them and can read them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,8 +16,12 @@ CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 CRS84H = "http://www.opengis.net/def/crs/OGC/0/CRS84h"
 
 
+class GeoJSONError(ValueError):
+    """A value is not the GeoJSON object it should be."""
+
+
 class GeoJSON:
-    """A GeoJSON object (RFC 7946). Its members, foreign ones included, are `members`, a dict that may be changed."""
+    """A GeoJSON object (RFC 7946); `members` is all of it, foreign members too, and may be changed."""
 
     __slots__ = ("members",)
 
@@ -30,7 +34,7 @@ class GeoJSON:
         The members are shared with the value, not copied.
 
         Raises:
-            ValueError: It is something else; the sentence says what.
+            GeoJSONError: It is something else; the sentence says what.
         """
         if isinstance(value, cls):
             return value
@@ -96,7 +100,7 @@ class Geometry(GeoJSON):
         kind = _check_geometry(members)
         made = _GEOMETRIES[kind]._wrap(members)
         if not isinstance(made, cls):
-            raise ValueError(f"Expected a {cls.KIND}, got a {kind}")
+            raise GeoJSONError(f"Expected a {cls.KIND}, got a {kind}")
         return made
 
     @property
@@ -282,7 +286,7 @@ class FeatureCollection(GeoJSON):
         _check_type(members, "FeatureCollection")
         features = members.get("features")
         if not isinstance(features, list | tuple):
-            raise ValueError("Expected the member `features` of the FeatureCollection to be an array")
+            raise GeoJSONError("Expected the member `features` of the FeatureCollection to be an array")
         return cls._wrap(
             {**members, "features": [_numbered(item, index) for index, item in enumerate(features)]}
         )
@@ -311,31 +315,31 @@ def _members_of(value: Any) -> dict[str, Any]:
         return value
     members = getattr(value, "__geo_interface__", value)
     if not isinstance(members, Mapping):
-        raise ValueError(f"Expected a GeoJSON object, got `{type(value).__name__}`")
+        raise GeoJSONError(f"Expected a GeoJSON object, got `{type(value).__name__}`")
     return dict(members)
 
 
 def _check_type(members: dict[str, Any], expected: str) -> None:
     if (found := members.get("type")) != expected:
-        raise ValueError(f"Expected a GeoJSON object of type {expected!r}, got type {found!r}")
+        raise GeoJSONError(f"Expected a GeoJSON object of type {expected!r}, got type {found!r}")
 
 
 def _check_geometry(members: Any) -> str:
     """Check what every reader of a geometry relies on, and return its kind; positions are not looked at."""
     kind = members.get("type") if isinstance(members, Mapping) else None
     if kind not in _GEOMETRIES:
-        raise ValueError(f"Expected a GeoJSON geometry, got type {kind!r}; one of {', '.join(_GEOMETRIES)}")
+        raise GeoJSONError(f"Expected a GeoJSON geometry, got type {kind!r}; one of {', '.join(_GEOMETRIES)}")
     content = "geometries" if kind == "GeometryCollection" else "coordinates"
     if not isinstance(members.get(content), list | tuple):
-        raise ValueError(f"Expected the member `{content}` of the {kind} to be an array")
+        raise GeoJSONError(f"Expected the member `{content}` of the {kind} to be an array")
     return str(kind)
 
 
 def _numbered(item: Any, index: int) -> Feature:
     try:
         return Feature.of(item)
-    except ValueError as error:
-        raise ValueError(f"{error} - at `features[{index}]`") from None
+    except GeoJSONError as error:
+        raise GeoJSONError(f"{error} - at `features[{index}]`") from None
 
 
 def _plain_geometry(geometry: Any) -> dict[str, Any] | None:
@@ -345,8 +349,8 @@ def _plain_geometry(geometry: Any) -> dict[str, Any] | None:
 class BBox(Struct, frozen=True):
     """A bounding box: west, south, east, north, or with heights in the third and the last place (bbox.yaml).
 
-    West of a box across the antimeridian is greater than its east. Without a crs it is in CRS84, or, with heights,
-    in CRS84h.
+    West of a box across the antimeridian is greater than its east. Without a crs it is in CRS84, or, with
+    heights, in CRS84h.
     """
 
     bbox: list[float]
@@ -366,7 +370,7 @@ class BBox(Struct, frozen=True):
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
-        """JSON Schema of a bounding box, with the format that names it (/req/ogc-process-description/format-key)."""
+        """JSON Schema of a bounding box, with its format (/req/ogc-process-description/format-key)."""
         properties = {
             "bbox": {"type": "array", "minItems": 4, "maxItems": 6, "items": {"type": "number"}},
             "crs": {"type": "string", "format": "uri", "default": CRS84},

@@ -40,7 +40,7 @@ class EncodedOutput(Struct, frozen=True, kw_only=True):
 Reader = Callable[[InputValue], Any]
 """Decode a value. Raises msgspec.DecodeError or ValueError where it is not what is expected."""
 Writer = Callable[[Any, str], EncodedOutput]
-"""Encode a value, in this media type (empty: the default). Raises TypeError or ValueError where it cannot be."""
+"""Encode a value, in this media type (empty: the default). Raises TypeError or ValueError."""
 
 
 def reader_of(wire: Any) -> Reader:
@@ -100,7 +100,7 @@ def _write_custom(value: Any) -> Any:
         return geo
     if type(value).__module__ == "numpy":
         return value.tolist()
-    raise NotImplementedError(f"There is no JSON for a {type(value).__name__}")
+    raise TypeError(f"There is no JSON for a `{type(value).__name__}`")
 
 
 def writer_of(shape: Shape) -> Writer:
@@ -123,6 +123,8 @@ def _json_writer(shape: Shape) -> Writer:
     decode = _decoder(shape.wire)
 
     def write(value: Any, media_type: str) -> EncodedOutput:
+        if isinstance(value, bytes | bytearray | memoryview):
+            raise TypeError("Expected a value for JSON, got `bytes`; declare Annotated[bytes, fp.Media(...)]")
         data = encode(value)
         decode(data)
         return EncodedOutput(form="json", media_type=_chosen(shape, media_type), data=data)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
-from fastprocesses_sdk.description import Discovery, PluginRecord, Policy, ProcessDescription
+from fastprocesses_sdk.description import PluginRecord, Policy, ProcessDescription
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -16,6 +16,7 @@ from fastprocesses_host.ogc.exceptions import NoSuchProcess
 from fastprocesses_host.ogc.negotiation import same_media_type
 from fastprocesses_host.ogc.processes import format_code
 from fastprocesses_host.schemas import ValueSchema
+from fastprocesses_host.store.announcements import Announcement
 
 
 class Format(Struct, frozen=True):
@@ -84,15 +85,6 @@ class OfferedProcess(Struct, frozen=True, kw_only=True, dict=True):
                 for input_id, told in self.description.inputs.items()
             }
         )
-
-
-class Announcement(Struct, frozen=True, kw_only=True):
-    """What the workers of one environment have found installed there."""
-
-    environment: str
-    announced_at: int
-    """Milliseconds of the store's clock since 1970."""
-    discovery: Discovery
 
 
 class Catalog(Struct, frozen=True, kw_only=True):

@@ -8,11 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Self
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fastprocesses_host.catalog import Announcement, Catalog, OfferedProcess
+from fastprocesses_host.catalog import Catalog, OfferedProcess
 from fastprocesses_host.engine import endings
 from fastprocesses_host.inputs import CheckedInput
 from fastprocesses_host.logs import get_logger
@@ -32,6 +31,7 @@ from fastprocesses_host.ogc.jobs import AskedResults, Job, Status
 from fastprocesses_host.ogc.preferences import ModeChoice
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.store import operations
+from fastprocesses_host.store.announcements import Announcement, announcement_decoder, choose_offers
 from fastprocesses_host.store.client import AsyncStore, StoreUnavailable
 from fastprocesses_host.store.ids import JobIds, created_ms, is_job_id
 from fastprocesses_host.store.keys import Keys, queue_names
@@ -41,13 +41,11 @@ from fastprocesses_host.store.values import FileValues, NoSuchValue
 MOST_JOBS_A_PAGE = 1000
 _FULL = 0.85
 """From this share of its memory on, the store takes no new jobs: what is under way needs the rest."""
-_LIVE_MS = 15_000
 _LOOK_SECONDS = 2.0
 _CHUNK_BYTES = 256 * 1024
 _BACKWARDS = "-"
 
 log = get_logger()
-_announcement_decoder = msgspec.json.Decoder(Announcement)
 
 
 class JobPage(Struct, frozen=True, kw_only=True):
@@ -106,7 +104,8 @@ class Host:
     def readiness(self) -> list[str]:
         """Give sentences on what is missing; none when jobs can be taken."""
         missing = []
-        if time.monotonic() - self._answered_seconds > 3 * self.settings.tick_seconds + 1:
+        silent_seconds = time.monotonic() - self._answered_seconds
+        if self._store.is_away or silent_seconds > 3 * self.settings.tick_seconds + 1:
             missing.append("The store does not answer.")
         if not self._offers:
             missing.append("No worker has announced its processes yet.")
@@ -303,6 +302,8 @@ class Host:
         if answer.outcome == "full":
             raise ServiceUnavailable("Too many jobs are waiting. Try again later.", retry_after_seconds=10)
         self._clock_offset_ms = answer.now_ms - time.time_ns() // 1_000_000
+        if answer.outcome == "clock":
+            self._ids = JobIds()  # the old ones would go on from a time that never was
         return answer.outcome == "ok"
 
     async def _wait(
@@ -432,7 +433,7 @@ class Host:
             future.set_result(None)
 
     async def _refresh_catalog(self) -> None:
-        """Read what workers offer; of one environment what was announced last, of living workers if there are any."""
+        """Read what workers offer; a catalog is made only where something changed."""
         listed = await self._store.read("ZRANGE", self._keys.offers, 0, -1, "WITHSCORES")
         seen = (
             dict(listed)
@@ -443,8 +444,8 @@ class Host:
         for name in names.keys() - self._offers.keys():
             text = await self._store.read("GET", self._keys.offer(name))
             if text is not None:
-                self._offers[name] = _announcement_decoder.decode(text)
-        shown = choose_offers(names, self._offers, newest_ms=max(names.values(), default=0.0))
+                self._offers[name] = announcement_decoder.decode(text)
+        shown = choose_offers(names, self._offers)
         if shown != self._shown and shown:
             self._shown = shown
             self._catalog = Catalog.from_announcements(self._offers[name] for name in shown)
@@ -490,23 +491,10 @@ def job_as_accepted(job: NewJob) -> Job:
     )
 
 
-def choose_offers(
-    seen_ms: Mapping[str, float], offers: Mapping[str, Announcement], *, newest_ms: float
-) -> set[str]:
-    """Choose one offer an environment: announced last, among those of living workers if there are any."""
-    best: dict[str, tuple[bool, int, str]] = {}
-    for name, ms in seen_ms.items():
-        if name in offers:
-            rank = (newest_ms - ms < _LIVE_MS, offers[name].announced_at, name)
-            environment = offers[name].environment
-            best[environment] = max(best.get(environment, rank), rank)
-    return {rank[2] for rank in best.values()}
-
-
 async def wait_for_first(
     done: asyncio.Future[None], disconnected: Callable[[], Awaitable[None]] | None, seconds: float
 ) -> bool:
-    """Wait until the job is done, its caller has gone, or the time is over; tell whether the caller has gone."""
+    """Wait for the end of the job, of its caller, or of the time; tell whether the caller has gone."""
     if disconnected is None:
         await asyncio.wait([done], timeout=seconds)
         return False

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -19,11 +19,12 @@ from fastprocesses_host.ogc.processes import described_media_types
 from fastprocesses_host.schemas import Fault
 
 LARGE_BYTES = 256 * 1024
-"""From this size on the fast validator words what is wrong too; the other would take seconds."""
+"""From this size on only the first fault of a value is told; to find more would take seconds."""
 MAX_FAULTS = 20
 """How many faults a problem tells."""
 
 _FAULTS_PER_VALUE = 5
+_LONGEST_NAME = 200
 _QUALIFIED = frozenset({"value", "mediaType", "encoding", "schema", "format"})
 _LINK = frozenset(
     {"href", "rel", "type", "hreflang", "title", "length", "mediaType", "encoding", "schema", "format"}
@@ -102,6 +103,14 @@ def _raise_for(faults: list[Fault]) -> None:
     )
 
 
+def _unknown(kind: str, names: Iterable[str], known: Collection[str]) -> Iterator[Fault]:
+    """Tell which names the process does not know; the nearest known name is looked for only as often as told."""
+    for place, name in enumerate(name for name in names if name not in known):
+        hint = did_you_mean(name, known) if place < MAX_FAULTS else ""
+        told = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+        yield Fault((f"{kind}s", told), f"The process has no such {kind}.{hint}")
+
+
 def _place(path: tuple[str | int, ...]) -> str:
     kind = {"inputs": "Input", "outputs": "Output"}.get(str(path[0]), str(path[0]))
     return f"{kind} {str(path[1])[:100]}" if len(path) > 1 else kind
@@ -115,11 +124,7 @@ def _read_inputs(
 ) -> tuple[dict[str, CheckedInput], list[Fault]]:
     described = process.description.inputs
     checked: dict[str, CheckedInput] = {}
-    faults = [
-        Fault(("inputs", name), f"The process has no such input.{did_you_mean(name, described)}")
-        for name in inputs
-        if name not in described
-    ]
+    faults = list(_unknown("input", inputs, described))
     for input_id, description in described.items():
         try:
             read = _read_input(process.input_schemas[input_id], description, inputs.get(input_id))
@@ -291,8 +296,8 @@ def _named_format(schema: InputSchema, value: Any, media_type: str) -> Format:
 def _check_bbox(value: Any) -> None:
     """Check that a value is a bounding box (bbox.yaml, /req/core/process-execute-input-inline-bbox)."""
     numbers = value.get("bbox") if isinstance(value, dict) else None
-    is_number = [isinstance(number, int | float) and not isinstance(number, bool) for number in numbers or ()]
-    if not isinstance(numbers, list) or len(numbers) not in (4, 6) or not all(is_number):
+    is_box = isinstance(numbers, list) and len(numbers) in (4, 6)
+    if not is_box or not all(type(number) in (int, float) for number in numbers or ()):
         shape = '{"bbox": [west, south, east, north], "crs": URI}'
         raise _Rejected([Fault((), f"A bounding box is an object with 4 or 6 numbers: {shape}.")])
     if not isinstance(value.get("crs", ""), str):
@@ -335,14 +340,11 @@ def _is_large(raw: Raw) -> bool:
 
 
 def _asked_faults(process: OfferedProcess, asked: AskedResults) -> list[Fault]:
-    described = process.description.outputs
-    faults: list[Fault] = []
-    for output_id, wanted in (asked.outputs or {}).items():
-        if output_id not in described:
-            detail = f"The process has no such output.{did_you_mean(output_id, described)}"
-            faults.append(Fault(("outputs", output_id), detail))
-        else:
-            faults += _selection_faults(process, output_id, wanted)
+    wanted = asked.outputs or {}
+    faults = list(_unknown("output", wanted, process.description.outputs))
+    for output_id in process.description.outputs:
+        if output_id in wanted:
+            faults += _selection_faults(process, output_id, wanted[output_id])
     return faults
 
 

@@ -31,8 +31,8 @@ class Fault(Struct, frozen=True):
 class ValueSchema:
     """A JSON Schema of Draft 2020-12. Formats are asserted; nothing is ever fetched.
 
-    jsonschema-rs decides, jsonschema words what is wrong. Where the schema has a pattern that only Python knows,
-    jsonschema decides too.
+    jsonschema-rs decides, jsonschema words what is wrong; and it decides where a schema has a pattern that only
+    Python knows.
 
     Args:
         schema: The schema.
@@ -59,7 +59,7 @@ class ValueSchema:
         Args:
             value: The value.
             limit: How many faults are told.
-            large: The value is so large that jsonschema would take seconds over it.
+            large: The value is so large that to find more than the first fault would take seconds.
 
         Raises:
             InternalError: the schema cannot be used.
@@ -69,8 +69,11 @@ class ValueSchema:
         )
         if found or self._fast is None:
             return found
-        errors = islice(self._fast.iter_errors(value), limit)
-        return [Fault(tuple(error.instance_path), _cut(error.message)) for error in errors]
+        try:
+            self._fast.validate(value)
+        except jsonschema_rs.ValidationError as error:
+            found.append(Fault(tuple(error.instance_path), _cut(error.message)))
+        return found
 
     @cached_property
     def _fast(self) -> jsonschema_rs.Draft202012Validator | None:

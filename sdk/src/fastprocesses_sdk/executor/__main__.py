@@ -58,7 +58,7 @@ def main() -> None:
 def bind_to_parent(parent: int) -> None:
     """Die with the parent: at once by the kernel on Linux, else when the socket closes."""
     if sys.platform == "linux":
-        import ctypes  # noqa: PLC0415 - only Linux needs it
+        import ctypes
 
         pr_set_pdeathsig = 1
         ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
@@ -174,7 +174,7 @@ class Executor:
         return Result(execute.job, execute.claim, outputs)
 
     def _load(self, execute: Execute) -> "Process[..., Any]":
-        from fastprocesses_sdk.plugins import load_plugin  # noqa: PLC0415 - an idle executor stays small
+        from fastprocesses_sdk.plugins import load_plugin
 
         if execute.source not in self._processes:
             self._processes[execute.source] = load_plugin(
@@ -185,8 +185,8 @@ class Executor:
     def _call(
         self, process: "Process[..., Any]", execute: Execute, running: "RunningJob"
     ) -> dict[str, Output]:
-        from fastprocesses_sdk.job import Job  # noqa: PLC0415
-        from fastprocesses_sdk.values import InputValue  # noqa: PLC0415
+        from fastprocesses_sdk.job import Job
+        from fastprocesses_sdk.values import InputValue
 
         inputs = {
             name: InputValue(data=value.data, media_type=value.media_type, path=value.path)

@@ -41,7 +41,7 @@ def failed(reason: str, detail: str, *, title: str = "The process failed", statu
 
 
 def raised(problem: Problem, job_id: str) -> Failed:
-    """Give the ending for what a process raised: told in its own words only where it chose them for the caller."""
+    """Give the ending for what a process raised; in its own words only where it chose them for the caller."""
     if problem.kind == "declared":
         errors = [{"pointer": f"/inputs/{problem.input}", "detail": problem.detail}] if problem.input else []
         return Failed(

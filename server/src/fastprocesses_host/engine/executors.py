@@ -1,4 +1,4 @@
-"""Executors: the child processes that run process code, spawned, watched and killed; one job at a time each."""
+"""Executors: the child processes that run process code, one job at a time; spawned, watched and killed."""
 
 import contextlib
 import os
@@ -138,7 +138,7 @@ class Executors:
         self._is_closed = False
         self._output = OutputDrain()
         self._sentinel, self._sentinel_pipe = start_sentinel(worker_id)
-        # Parent-death signals follow the thread that forked, so one thread that lives as long as we do spawns.
+        # Parent-death signals follow the thread that forked, so one long-lived thread spawns.
         self._spawner = threading.Thread(target=self._spawn_on_request, name="spawner", daemon=True)
         self._spawner.start()
 

@@ -1,4 +1,4 @@
-"""Processes of the operating system: how they end with their parent, how one's death is seen, what a family uses."""
+"""Processes of the operating system: ending with their parent, how death is seen, what a family uses."""
 
 import contextlib
 import os
@@ -65,7 +65,7 @@ def kill_group(group: int) -> None:
 
 
 def end_adopted(variable: str, value: str) -> None:
-    """Kill and reap children of this process that carry `variable=value` in their environment, until none is left.
+    """Kill and reap children that carry `variable=value` in their environment, until none is left.
 
     They are what a killed executor had started outside its group: this process adopted them.
     """

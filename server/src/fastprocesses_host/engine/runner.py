@@ -252,7 +252,7 @@ class Runner:
 
 
 class Attempt:
-    """One execution in one executor, watched: its frames, its time, its memory, and whether it has to stop."""
+    """One execution in one executor, watched: its frames, time, memory, and whether it has to stop."""
 
     def __init__(self, run: Run, executor: Executor, execute: Execute, settings: Settings) -> None:
         self.is_reusable = False

@@ -1,9 +1,9 @@
 """The worker's sentinel: a process that outlives it for a moment, and ends what it left behind.
 
-It is a program of its own (`python -I -S sentinel.py <descriptor> <worker id>`) and imports nothing but the
-standard library. The worker writes `+<group>` when an executor starts and `-<group>` when its group is gone. When
-the worker's end of the pipe closes, for whatever reason, the groups that are left are killed, and on Linux whatever
-else carries the worker's id in its environment: what an executor started and moved out of its group.
+It is a program of its own (`python -I -S sentinel.py <descriptor> <worker id>`) and imports nothing but
+the standard library. The worker writes `+<group>` when an executor starts and `-<group>` when its group is
+gone. When the worker's end of the pipe closes, for whatever reason, the groups that are left are killed, and
+on Linux whatever else carries the worker's id in its environment: what an executor moved out of its group.
 """
 
 import os

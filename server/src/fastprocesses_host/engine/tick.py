@@ -1,4 +1,4 @@
-"""A worker's signs of life, and what it does for all: recovering, expiring, deleting what nobody refers to."""
+"""A worker's signs of life, and what it does for all: recovering, expiring, deleting garbage."""
 
 import threading
 import time
@@ -26,7 +26,7 @@ log = get_logger()
 
 
 class Ticker:
-    """The threads of a worker that talk to the store about running jobs, so that no job waits for the store."""
+    """The threads of a worker that tell the store of running jobs, so that no job waits for the store."""
 
     def __init__(
         self,
@@ -129,10 +129,9 @@ class Ticker:
             self._store.redis.srem(key, location)
         if time.monotonic() >= self._next_sweep_seconds:
             self._next_sweep_seconds = time.monotonic() + _SWEEP_SECONDS
-            for job_id, location in values.orphans():
-                found = self._store.run(operations.job(job_id))
-                if not isinstance(found, Job):
-                    values.delete(location)
+            for job_id, orphan in values.orphans():
+                if not isinstance(self._store.run(operations.job(job_id)), Job):
+                    values.delete(orphan)
 
     def _report(self) -> None:
         while not self._stopped.wait(REPORT_SECONDS):

@@ -17,7 +17,6 @@ from dramatiq.worker import Worker as DramatiqWorker
 from fastprocesses_sdk.describe import discover
 from fastprocesses_sdk.description import Discovery
 
-from fastprocesses_host.catalog import Announcement
 from fastprocesses_host.engine import processes
 from fastprocesses_host.engine.executors import Executors
 from fastprocesses_host.engine.runner import Offer, Runner
@@ -26,6 +25,7 @@ from fastprocesses_host.logs import configure_logging, get_logger
 from fastprocesses_host.queue import QueueBroker, Slots
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.store import operations
+from fastprocesses_host.store.announcements import Announcement
 from fastprocesses_host.store.client import Store, StoreRefused, StoreUnavailable
 from fastprocesses_host.store.values import FileValues
 
@@ -72,7 +72,7 @@ class WorkerParts(Middleware):
         try:
             self._boot(min(self._settings.slot_count, worker.worker_threads))
         except StoreRefused as error:
-            log.error("store refused", reason=str(error))
+            log.critical("store refused", reason=str(error))
             raise MiddlewareError(str(error)) from error
 
     def before_worker_shutdown(self, _broker: Broker, _worker: DramatiqWorker) -> None:

@@ -164,7 +164,8 @@ def _reason(error: Exception, text: bytes | Raw) -> str:
     """Give what a decoder complains of, as the end of a sentence."""
     if isinstance(error, RecursionError):
         return "it is nested too deep"
-    if ("surrogate" in str(error) or "truncated" in str(error)) and _SURROGATE.search(bytes(text)):
+    is_about_escapes = any(word in str(error) for word in ("surrogate", "truncated", "escape"))
+    if is_about_escapes and _SURROGATE.search(bytes(text)):
         return "it has one half of a surrogate pair (\\ud800 to \\udfff) without the other"
     return str(error).removeprefix("JSON is malformed: ").rstrip(".") or "it is malformed"
 

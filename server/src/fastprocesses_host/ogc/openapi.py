@@ -215,7 +215,7 @@ def _execution(
     prefer = {
         "name": "Prefer",
         "in": "header",
-        "description": "`respond-async`, `wait=seconds`, `return=minimal` or `return=representation` (RFC 7240).",
+        "description": "`respond-async`, `wait=<seconds>`, `return=minimal|representation` (RFC 7240).",
         "schema": {"type": "string"},
     }
     responses = {

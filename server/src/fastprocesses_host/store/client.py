@@ -80,6 +80,11 @@ class AsyncStore:
             with contextlib.suppress(*_AWAY):
                 await client.aclose()
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the last connection failed so short a time ago that the next one is not tried yet."""
+        return time.monotonic() < self._closed_until
+
     async def run(self, operation: Operation[T]) -> T:
         """Run one operation.
 
@@ -87,7 +92,7 @@ class AsyncStore:
             StoreUnavailable: no answer; it may or may not have been done.
             StoreFull: it would have needed memory that the store does not have.
         """
-        if time.monotonic() < self._closed_until:
+        if self.is_away:
             raise StoreUnavailable
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
@@ -108,7 +113,7 @@ class AsyncStore:
             raise self._unavailable(error) from error
 
     async def listen(self, *channels: str) -> AsyncIterator[tuple[str, bytes] | None]:
-        """Give messages as they come, as channel and data; None each time the subscription is (again) complete.
+        """Give messages as channel and data; None each time the subscription is (again) complete.
 
         Reconnects by itself, so it never ends.
         """
@@ -233,7 +238,7 @@ class Store:
         """
         key = self.keys.queue(queue)
         try:
-            # A move of the first element to where it is: it only waits and wakes, and nothing is lost in a crash.
+            # A move of the first element to where it is: it waits and wakes, and loses nothing in a crash.
             connection.execute_command("BLMOVE", key, key, "LEFT", "LEFT", seconds)  # type: ignore[no-untyped-call]
         except (*_AWAY, redis.RedisError) as error:
             raise _told(error) from error
@@ -244,7 +249,7 @@ class Store:
             self._url,
             socket_connect_timeout=CONNECT_SECONDS,
             socket_timeout=block_seconds + 5.0,
-            single_connection_client=True,
+            max_connections=1,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
         )

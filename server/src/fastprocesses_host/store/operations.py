@@ -1,7 +1,7 @@
 """What can be done with the store: each operation is one script, its arguments, and how its answer is read.
 
-Every operation is idempotent by a token its caller made (job id, claim, or a random one), checks state before it
-writes, and uses the store's clock; a lost answer and a second try do no harm.
+Every operation is idempotent by a token its caller made (job id, claim, or a random one), checks state before
+it writes, and uses the store's clock; a lost answer and a second try do no harm.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,8 +11,17 @@ from msgspec import Struct
 
 from fastprocesses_host.ogc.jobs import Job
 from fastprocesses_host.store.ids import created_ms
-from fastprocesses_host.store.records import Limits, NewJob, StoredInput, decode_input, encode_input
-from fastprocesses_host.store.records import job_of, limits_of, pairs, record_fields
+from fastprocesses_host.store.records import (
+    Limits,
+    NewJob,
+    StoredInput,
+    decode_input,
+    encode_input,
+    job_of,
+    limits_of,
+    pairs,
+    record_fields,
+)
 
 T = TypeVar("T")
 Argument = str | bytes | int | float
@@ -88,7 +97,7 @@ def open_store(store_format: str) -> Operation[tuple[str, int]]:
 
 
 def accept(job: NewJob, inputs: Mapping[str, StoredInput], *, max_queued_jobs: int) -> Operation[Accepted]:
-    """Write a job's record, indexes, inputs and message together; again with the same id changes nothing."""
+    """Write record, indexes, inputs and message of a job together; again with its id changes nothing."""
     fields = record_fields(job)
     values: list[Argument] = [part for name, value in inputs.items() for part in (name, encode_input(value))]
     if locations := [value.location for value in inputs.values() if value.location]:
@@ -111,7 +120,7 @@ def accept(job: NewJob, inputs: Mapping[str, StoredInput], *, max_queued_jobs: i
 
 
 def fetch(worker: str, queue: str, count: int) -> Operation[list[bytes]]:
-    """Take up to `count` messages from the front of a queue; they stay the worker's until claimed or given back."""
+    """Take up to `count` messages from a queue; they are the worker's until claimed or given back."""
     return Operation("fetch", (worker, queue, count), list)
 
 
@@ -138,7 +147,7 @@ def tick(
     lost: Sequence[str] = (),
     claims: Mapping[str, str] | None = None,
 ) -> Operation[TickAnswer]:
-    """Show a sign of life: renew the leases of `claims` (job id → claim), give `lost` messages back to the queues.
+    """Show a sign of life: renew the leases of `claims` (job id → claim), give `lost` messages back.
 
     `held` are messages fetched and not claimed yet. A host ticks with an empty worker name.
     """
@@ -192,7 +201,7 @@ def finish(
     lines: Sequence[bytes] = (),
     max_log_lines: int,
 ) -> Operation[Outcome]:
-    """End a run: final state, values (given here, or staged under the claim), expiry, event, wake-up, at once."""
+    """End a run at once: final state, values (given here, or staged before), expiry, event, wake-up."""
     flat = [part for pair in fields.items() for part in pair]
     arguments: tuple[Argument, ...] = (
         job_id,
@@ -212,7 +221,7 @@ def finish(
 def release(
     job_id: str, claim_id: str, *, untouched: bool, reason: str, problem: bytes
 ) -> Operation[Outcome]:
-    """Give up a run: back into the queue if it is retryable or its code never ran, without counting it; else failed."""
+    """Give up a run: back into the queue, uncounted, if retryable or never begun; else failed."""
     return Operation("release", (job_id, claim_id, "1" if untouched else "0", reason, problem), _outcome)
 
 

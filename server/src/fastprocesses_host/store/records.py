@@ -49,7 +49,7 @@ class NewJob(Struct, frozen=True, kw_only=True):
 
 
 def record_fields(job: NewJob) -> list[str | int]:
-    """Give the fields of a new record that the accept script does not write itself; what is empty is left out."""
+    """Give the fields of a new record beside those of the accept script; what is empty is left out."""
     limits = job.limits
     fields: dict[str, str | int | None] = {
         "v": 1,

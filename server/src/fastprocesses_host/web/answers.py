@@ -34,13 +34,20 @@ class _Value(Struct, frozen=True):
 _Piece = bytes | _Value
 
 
-async def answer(request: Request, job: Job, plan: Answer, applied: Sequence[str] = ()) -> Response:
+Offered = Mapping[str, Sequence[str]]
+"""The media types of each output; a link to it leads to the first."""
+
+
+async def answer(
+    request: Request, job: Job, plan: Answer, offered: Offered, applied: Sequence[str] = ()
+) -> Response:
     """Answer with the results of a job.
 
     Args:
         request: For them.
         job: Successful.
         plan: What goes where.
+        offered: The media types in which each output can be given.
         applied: What Preference-Applied says besides what the plan says.
     """
     headers: dict[str, str] = {}
@@ -48,19 +55,19 @@ async def answer(request: Request, job: Job, plan: Answer, applied: Sequence[str
         headers["Preference-Applied"] = ", ".join(told)
     match plan:
         case Empty():
-            return _empty(request, job, plan, headers)
+            return _empty(request, job, plan, offered, headers)
         case Raw():
             return await raw(request, job, plan, headers)
         case Multipart():
             return await _multipart(request, job, plan, headers)
         case Document():
-            return await _document(request, job, plan, headers)
+            return await _document(request, job, plan, offered, headers)
 
 
-def _empty(request: Request, job: Job, plan: Empty, headers: dict[str, str]) -> Response:
+def _empty(request: Request, job: Job, plan: Empty, offered: Offered, headers: dict[str, str]) -> Response:
     """Answer 204, with a link to each output by reference (/req/core/process-execute-sync-raw-ref)."""
     urls = urls_of(request)
-    links = [output_header_link(job, name, urls, job.outputs[name].media_type) for name in plan.references]
+    links = [output_header_link(job, name, urls, offered[name][0]) for name in plan.references]
     if links:
         headers["Link"] = link_header(links)
     return Response(status_code=204, headers=headers)
@@ -99,22 +106,31 @@ def _part_type(job: Job, part: Part) -> str:
     return content_type(job.outputs[part.output_id], part.media_type)
 
 
-async def _document(request: Request, job: Job, plan: Document, headers: dict[str, str]) -> Response:
+async def _document(
+    request: Request, job: Job, plan: Document, offered: Offered, headers: dict[str, str]
+) -> Response:
     """Answer a results document (/req/core/process-execute-sync-document, results.yaml)."""
     if plan.profile:
         headers["Link"] = link_header([RESULTS_PROFILE])
-    members = [
-        msgspec.json.encode(part.output_id) + b":" + await _member(request, job, part)
-        for part in plan.members
-    ]
+    members = []
+    for part in plan.members:
+        make = _reference if part.by_reference else _inline
+        member = await make(request, job, part.output_id, offered)
+        members.append(msgspec.json.encode(part.output_id) + b":" + member)
     return Response(b"{" + b",".join(members) + b"}", 200, headers, JSON)
 
 
-async def _member(request: Request, job: Job, part: Part) -> bytes:
-    if part.by_reference:
-        return msgspec.json.encode(output_link(job, part.output_id, urls_of(request), part.media_type))
-    data = await request.app.state.host.output_bytes(job, part.output_id)
-    return inline_member(job.outputs[part.output_id], data)
+async def _inline(request: Request, job: Job, output_id: str, _offered: Offered) -> bytes:
+    data = await request.app.state.host.output_bytes(job, output_id)
+    return inline_member(job.outputs[output_id], data)
+
+
+async def _reference(request: Request, job: Job, output_id: str, offered: Offered) -> bytes:
+    """Write a link with the type and the size of what a GET without wishes gives."""
+    media_type = offered[output_id][0]
+    link = output_link(job, output_id, urls_of(request), media_type)
+    piece = await _raw_piece(request, job, output_id, media_type)
+    return msgspec.json.encode(link if isinstance(piece, _Value) else {**link, "length": len(piece)})
 
 
 async def _raw_piece(request: Request, job: Job, output_id: str, media_type: str) -> _Piece:

@@ -27,10 +27,11 @@ async def api(request: Request) -> Response:
                 title=settings.title,
                 description=settings.description,
                 version=version("fastprocesses-host"),
-            )
+            ),
+            media_type=OPENAPI_30,
         ),
     )
-    return respond_rendered(request, rendered, media_type=OPENAPI_30)
+    return respond_rendered(request, rendered)
 
 
 ROUTES: Final = (resource("/api", get=api, negotiated=False),)

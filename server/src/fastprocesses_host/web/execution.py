@@ -98,16 +98,17 @@ async def _answer(request: Request, process: OfferedProcess, job: Job, choice: M
         return _accepted(request, job, choice)
     if job.status is not Status.SUCCESSFUL:
         require_results(job)
+    offered = offered_outputs(job.outputs, process.description)
     plan = plan_answer(
         job.asked,
         job.outputs,
-        offered_outputs(job.outputs, process.description),
+        offered,
         resource="execution",
         described=process.description.outputs,
         inline_bytes=request.app.state.settings.max_inline_bytes,
         references=job.listed,
     )
-    return await answer(request, job, plan, choice.applied)
+    return await answer(request, job, plan, offered, choice.applied)
 
 
 def _accepted(request: Request, job: Job, choice: ModeChoice) -> Response:

@@ -14,9 +14,11 @@ class TrailingSlashes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on without the slashes."""
-        if scope["type"] == "http" and scope["path"].endswith("/"):
+        if scope["type"] == "http":
             root = scope.get("root_path", "").rstrip("/")
             path = scope["path"].rstrip("/")
-            # The landing page of a service under a path is the one place where the slash belongs.
-            scope = {**scope, "path": f"{root}/" if len(path) <= len(root) else path}
+            if path == root:
+                path += "/"  # the landing page of a service under a path is the one that has the slash
+            if path != scope["path"]:
+                scope = {**scope, "path": path}
         await self.app(scope, receive, send)

@@ -1,6 +1,7 @@
 """What a request says beside its body: query parameters and headers, checked."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from starlette.requests import Request
@@ -27,7 +28,7 @@ def one_value(request: Request, name: str) -> str:
     Raises:
         InvalidQueryParameter: 400, it is there twice.
     """
-    values = request.query_params.getlist(name)
+    values = request.query_params.getlist(name) if request.scope["query_string"] else []
     if len(values) > 1:
         raise InvalidQueryParameter(f"The query parameter {name} is given {len(values)} times; give it once.")
     return values[0] if values else ""
@@ -93,5 +94,11 @@ def check_representation(request: Request) -> None:
     """
     f = one_value(request, "f")
     if f.lower() == "html":
-        raise NotAcceptable(["application/json"])
-    choose_representation(accept_of(request), f, html=False)
+        raise NotAcceptable([JSON])
+    _chosen(accept_of(request), f)
+
+
+@lru_cache(maxsize=256)
+def _chosen(accept: str, f: str) -> str:
+    """Choose a representation; clients send few different headers, but every time."""
+    return choose_representation(accept, f, html=False)

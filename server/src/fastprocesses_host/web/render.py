@@ -32,19 +32,19 @@ def respond(
 
 
 class Rendered(msgspec.Struct, frozen=True):
-    """A document that is the same for every client until something changes: its bytes and their ETag."""
+    """A document that is the same for every client until something changes, with the headers it goes with."""
 
     body: bytes
-    headers: dict[str, str]
+    etag: str
+    raw_headers: list[tuple[bytes, bytes]]
 
 
-def render(document: Any, links: Sequence[Link] = ()) -> Rendered:
+def render(document: Any, links: Sequence[Link] = (), *, media_type: str = JSON) -> Rendered:
     """Encode a document once for many answers; its links are headers too, unless they are many."""
     body = _encode(document)
     etag = f'W/"{blake2b(body, digest_size=12).hexdigest()}"'
-    return Rendered(
-        body, {"Vary": "Accept", "Cache-Control": "no-cache", "ETag": etag, **links_as_header(links)}
-    )
+    headers = {"Vary": "Accept", "Cache-Control": "no-cache", "ETag": etag, **links_as_header(links)}
+    return Rendered(body, etag, Response(body, 200, headers, media_type).raw_headers)
 
 
 class RenderedDocuments:
@@ -61,18 +61,24 @@ class RenderedDocuments:
         found = self._documents.get(key) if version == self._version else None
         if found is None:
             found = make()
-            if version != self._version or self._bytes + len(found.body) > self._max_bytes:
+            size = len(found.body) + sum(map(len, key))
+            if version != self._version or self._bytes + size > self._max_bytes:
                 self._documents, self._bytes, self._version = {}, 0, version
             self._documents[key] = found
-            self._bytes += len(found.body)
+            self._bytes += size
         return found
 
 
-def respond_rendered(request: Request, rendered: Rendered, media_type: str = JSON) -> Response:
+def respond_rendered(request: Request, rendered: Rendered) -> Response:
     """Answer with a rendered document, or 304 when the client has it already (RFC 9110, section 13.1.2)."""
-    if etag_matches(request.headers.get("if-none-match", ""), rendered.headers["ETag"]):
-        return Response(status_code=304, headers=rendered.headers)
-    return Response(rendered.body, 200, rendered.headers, media_type)
+    response = Response()
+    response.raw_headers = rendered.raw_headers.copy()
+    if etag_matches(request.headers.get("if-none-match", ""), rendered.etag):
+        response.status_code = 304
+        del response.headers["Content-Type"], response.headers["Content-Length"]
+        return response
+    response.body = rendered.body
+    return response
 
 
 def etag_matches(if_none_match: str, etag: str) -> bool:

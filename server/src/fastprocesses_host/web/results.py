@@ -29,18 +29,19 @@ async def results(request: Request) -> Response:
     """
     job, description = await _successful(request)
     outputs = description.outputs if description else ()
+    offered = offered_outputs(job.outputs, description)
     selected = list_of(request, "outputs")
     plan = plan_answer(
         job.asked,
         job.outputs,
-        offered_outputs(job.outputs, description),
+        offered,
         resource="results",
         described=outputs,
         selected=select_outputs(job, selected, outputs) if selected else None,
         wish=wish_of(request),
         inline_bytes=request.app.state.settings.max_inline_bytes,
     )
-    return _private(await answer(request, job, plan))
+    return _private(await answer(request, job, plan, offered))
 
 
 async def output(request: Request) -> Response:

@@ -1,0 +1,213 @@
+"""Workers, executors, hosts and the store are killed, stopped and continued: every job ends, nothing is left."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+from fastprocesses_host.ogc.exceptions import ResultNotAvailable, ServiceUnavailable
+from fastprocesses_host.ogc.jobs import Status
+from fastprocesses_host.settings import Settings
+from fastprocesses_host.store.keys import Keys
+
+from tests.host.engine import Engine, Worker, running_engine, running_host
+from tests.support import EatingProxy, StoreServer, wait_until
+
+BOUND_SECONDS = 10 + 4
+"""A killed worker's jobs are final, or queued again, within 10 s; the rest is slack."""
+
+
+@pytest.fixture
+def settings(own_store: StoreServer) -> Settings:
+    return Settings(redis_url=own_store.url, slots=2, lease_seconds=2, tick_seconds=0.3)
+
+
+@pytest.fixture
+def running(settings: Settings, tmp_path: Path) -> Iterator[tuple[Engine, list[Worker]]]:
+    with running_engine(settings, tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def mark(tmp_path: Path) -> str:
+    return str(tmp_path / "mark")
+
+
+def begun(mark: str) -> None:
+    wait_until(lambda: Path(mark).exists(), what="the process")
+
+
+def is_gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def nothing_left(engine: Engine) -> bool:
+    """No message, no ack, no lease, no waiting job, no staged value."""
+    with redis.Redis.from_url(engine.settings.redis_url) as client:
+        prefix = Keys.of(engine.settings.key_prefix).prefix
+        names = [
+            name.decode() for name in client.scan_iter(match=prefix.replace("{", "[{]") + "*", count=1000)
+        ]
+        stray = [name for name in names if ":d:" in name and client.type(name) != b"none"]
+        stray += [name for name in names if name in (prefix + ":lease", prefix + ":accepted")]
+        stray += [name for name in names if name.count(":") == 3 and name.startswith(prefix + ":o:")]
+        return not stray
+
+
+@pytest.mark.parametrize("victim", ["worker process", "command"])
+def test_a_killed_worker_s_job_ends_and_its_family_is_gone(
+    own_store: StoreServer, tmp_path: Path, mark: str, victim: str
+) -> None:
+    """The only test here with the lease that operators have."""
+    with running_engine(Settings(redis_url=own_store.url, slots=2), tmp_path) as (engine, [worker]):
+        lose_the_worker(engine, worker, mark, victim)
+
+
+def lose_the_worker(engine: Engine, worker: Worker, mark: str, victim: str) -> None:
+    job_id = engine.submit("family", {"seconds": 120, "mark": mark})
+    begun(mark)
+    family = [child.pid for child in worker.family()]
+    target = worker.worker_process.pid if victim == "worker process" else worker.process.pid
+    os.kill(target, signal.SIGKILL)
+    killed_seconds = time.monotonic()
+    job = engine.final(job_id, BOUND_SECONDS)
+    assert time.monotonic() - killed_seconds < BOUND_SECONDS
+    assert (job.status, job.reason) == (Status.FAILED, "worker-lost")
+    pids = [*family, *(int(Path(f"{mark}.{name}").read_text()) for name in ("child", "daemon"))]
+    wait_until(lambda: all(map(is_gone, pids)), 5, "the end of the family")
+    assert nothing_left(engine)
+
+
+def test_a_retryable_job_runs_again_elsewhere(settings: Settings, tmp_path: Path, mark: str) -> None:
+    with running_engine(settings, tmp_path, workers=2) as (engine, workers):
+        job_id = engine.submit("sleep-again", {"seconds": 3, "mark": mark})
+        begun(mark)
+        holder = next(
+            one for one in workers if any("fastprocesses-" in child.cwd() for child in one.executors())
+        )
+        os.kill(holder.worker_process.pid, signal.SIGKILL)
+        job = engine.final(job_id, BOUND_SECONDS + 5)
+        assert (job.status, job.attempt) == (Status.SUCCESSFUL, 2)
+        assert Path(mark).read_text().splitlines() == ["run", "run"]
+        assert nothing_left(engine)
+
+
+def test_a_stopped_worker_s_late_result_does_not_count(settings: Settings, tmp_path: Path, mark: str) -> None:
+    with running_engine(settings, tmp_path) as (engine, [worker]):
+        job_id = engine.submit("sleep", {"seconds": 1, "mark": mark})
+        begun(mark)
+        process = worker.worker_process
+        process.suspend()
+        job = engine.final(job_id, BOUND_SECONDS)
+        assert (job.status, job.reason) == (Status.FAILED, "worker-lost")
+        process.resume()
+        assert engine.execute("double", {"number": 2}) == 4
+        assert engine.job(job_id).status == Status.FAILED
+        wait_until(lambda: nothing_left(engine), 5, "tidiness")
+
+
+def test_the_store_is_killed_and_comes_back(
+    running: tuple[Engine, list[Worker]], own_store: StoreServer, mark: str
+) -> None:
+    engine, _ = running
+    done = engine.final(engine.submit("double", {"number": 1}))
+    long_id = engine.submit("step", {"mark": mark})
+    wait_until(lambda: engine.job(long_id).progress == 40)
+    time.sleep(1.1)  # the append-only file is written once a second
+    own_store.kill()
+    with pytest.raises(ServiceUnavailable):
+        engine.job(long_id)
+    with pytest.raises(ServiceUnavailable):
+        engine.submit("double", {"number": 1})
+    assert "double" in engine.host.catalog.processes
+    Path(mark).touch()  # it ends while the store is away
+    own_store.start()
+    wait_until(lambda: not engine.host.readiness(), 10, "the host")
+    assert engine.final(long_id).status == Status.SUCCESSFUL
+    assert engine.job(done.id).status == Status.SUCCESSFUL
+    assert engine.execute("double", {"number": 5}) == 10
+    wait_until(lambda: nothing_left(engine), 5, "tidiness")
+
+
+def test_a_stopped_store_fails_nothing(
+    running: tuple[Engine, list[Worker]], own_store: StoreServer, mark: str
+) -> None:
+    engine, _ = running
+    job_id = engine.submit("step", {"mark": mark})
+    wait_until(lambda: engine.job(job_id).progress == 40)
+    own_store.process.send_signal(signal.SIGSTOP)
+    time.sleep(2.5)  # longer than a lease
+    own_store.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: not engine.host.readiness(), 10, "the host")
+    time.sleep(1)
+    assert engine.job(job_id).status == Status.RUNNING
+    Path(mark).touch()
+    assert engine.final(job_id).status == Status.SUCCESSFUL
+
+
+def test_a_stopping_worker_finishes_gives_back_and_releases(
+    settings: Settings, tmp_path: Path, mark: str
+) -> None:
+    with running_engine(settings, tmp_path) as (engine, [worker]):
+        short = engine.submit("sleep", {"seconds": 1, "mark": mark})
+        long = engine.submit("sleep", {"seconds": 120})
+        begun(mark)
+        waiting = [engine.submit("double", {"number": number}) for number in range(5)]
+        family = [child.pid for child in worker.family()]
+        begun_seconds = time.monotonic()
+        worker.stop()
+        assert time.monotonic() - begun_seconds < settings.drain_seconds + 2
+        assert engine.job(short).status == Status.SUCCESSFUL
+        assert (engine.job(long).status, engine.job(long).reason) == (Status.FAILED, "stopped")
+        assert {engine.job(job_id).status for job_id in waiting} == {Status.ACCEPTED}
+        wait_until(lambda: all(map(is_gone, family)), 3, "the end of the family")
+        next_worker = Worker(settings, tmp_path / "next.log")
+        try:
+            for number, job_id in enumerate(waiting):
+                assert engine.value(engine.final(job_id)) == 2 * number
+        finally:
+            next_worker.stop()
+        assert nothing_left(engine)
+
+
+def test_two_hosts_and_two_workers_share_one_store(settings: Settings, tmp_path: Path) -> None:
+    with (
+        running_engine(settings, tmp_path, workers=2) as (first, _),
+        running_host(settings, tmp_path) as second,
+    ):
+        wait_until(lambda: not second.host.readiness(), what="the second host")
+        ids = [host.submit("double", {"number": number}) for number in range(20) for host in (first, second)]
+        for job_id in ids:
+            assert first.final(job_id).status == second.final(job_id).status == Status.SUCCESSFUL
+        assert second.execute("double", {"number": 8}) == 16
+        assert nothing_left(first)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_eaten_replies_do_no_harm(own_store: StoreServer, tmp_path: Path, seed: int) -> None:
+    folder = Path(own_store.url.removeprefix("unix://")).parent
+    proxy = EatingProxy(folder / "s", folder, seed)
+    settings = Settings(redis_url=proxy.url, slots=2, lease_seconds=2, tick_seconds=0.3)
+    direct = Settings(redis_url=own_store.url)
+    with running_engine(settings, tmp_path) as (engine, _), running_host(direct, tmp_path) as witness:
+        proxy.share = 0.05
+        ended_seconds = time.monotonic() + 6
+        while time.monotonic() < ended_seconds:
+            with contextlib.suppress(ServiceUnavailable, ResultNotAvailable):
+                engine.submit("double", {"number": 4})
+                assert engine.execute("double", {"number": 4}) == 8
+            time.sleep(0.002)
+        proxy.share = 0.0
+        wait_until(lambda: nothing_left(witness), 20, "the end of all jobs")
+        jobs = witness.jobs()
+        assert len(jobs) > 10
+        assert {job.status for job in jobs} <= {Status.SUCCESSFUL, Status.FAILED}
+        assert {job.reason for job in jobs if job.status == Status.FAILED} == set()
+        assert {job.attempt for job in jobs} == {1}
+        assert proxy.eaten > 10
+    proxy.close()

@@ -1,0 +1,208 @@
+"""Who waits for a job, and what becomes of it: time-outs, callers that go, full queues, other hosts."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from fastprocesses_host.host import Host
+from fastprocesses_host.inputs import check_inputs
+from fastprocesses_host.ogc.exceptions import (
+    InvalidQueryParameter,
+    JobGone,
+    NoSuchJob,
+    NoSuchProcess,
+    ResultNotAvailable,
+    ServiceUnavailable,
+    SyncTimeout,
+)
+from fastprocesses_host.ogc.execute import ExecuteRequest
+from fastprocesses_host.ogc.jobs import AskedOutput, AskedResults, Job, Status
+from fastprocesses_host.ogc.preferences import ModeChoice
+from fastprocesses_host.settings import Settings
+
+from tests.host.engine import Worker
+from tests.support import StoreServer
+
+SYNC, ASYNC = ModeChoice(mode="sync"), ModeChoice(mode="async")
+
+
+@pytest.fixture(scope="module")
+def settings(embedded_store: StoreServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    settings = Settings(redis_url=embedded_store.url, key_prefix="host", slots=2)
+    worker = Worker(settings, tmp_path_factory.mktemp("host") / "worker.log")
+    yield settings
+    worker.stop()
+
+
+@asynccontextmanager
+async def open_host(settings: Settings, **changes: Any) -> AsyncIterator[Host]:
+    async with Host(msgspec.structs.replace(settings, **changes)) as host:
+        async with asyncio.timeout(20):
+            while host.readiness():
+                await asyncio.sleep(0.02)
+        yield host
+
+
+async def execute(
+    host: Host,
+    process_id: str,
+    choice: ModeChoice,
+    *,
+    asked: AskedResults | None = None,
+    disconnected: Callable[[], Awaitable[None]] | None = None,
+    **inputs: Any,
+) -> Job:
+    raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in inputs.items()}
+    checked = check_inputs(host.catalog.get(process_id), raw)
+    request = ExecuteRequest(inputs=raw, asked=asked or AskedResults())
+    return await host.execute(process_id, request, choice, inputs=checked, disconnected=disconnected)
+
+
+async def final(host: Host, job_id: str) -> Job:
+    async with asyncio.timeout(15):
+        while not (job := await host.job(job_id)).status.is_final:
+            await asyncio.sleep(0.02)
+    return job
+
+
+def test_a_sync_execution_leaves_no_job(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with open_host(settings) as host:
+            job = await execute(host, "double", SYNC, number=4)
+            assert await host.output_bytes(job, "result") == b"8"
+            assert not job.listed
+            with pytest.raises(NoSuchJob):
+                await host.job(job.id)
+            assert job.id not in [one.id for one in (await host.jobs(limit=100)).jobs]
+
+    asyncio.run(scenario())
+
+
+def test_sync_by_reference_or_recorded_leaves_one(settings: Settings) -> None:
+    async def scenario() -> None:
+        by_reference = AskedResults(outputs={"result": AskedOutput(transmission_mode="reference")})
+        async with open_host(settings) as host:
+            job = await execute(host, "double", SYNC, asked=by_reference, number=4)
+            assert (await host.job(job.id)).status == Status.SUCCESSFUL
+        async with open_host(settings, record_sync_jobs=True) as host:
+            job = await execute(host, "double", SYNC, number=4)
+            assert (await host.job(job.id)).status == Status.SUCCESSFUL
+
+    asyncio.run(scenario())
+
+
+def test_wait_gives_the_result_or_the_job(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with open_host(settings) as host:
+            quick = await execute(host, "double", ModeChoice(mode="wait", wait_seconds=10), number=4)
+            assert quick.status == Status.SUCCESSFUL
+            slow = await execute(host, "sleep", ModeChoice(mode="wait", wait_seconds=0.3), seconds=1.2)
+            assert not slow.status.is_final
+            assert (await final(host, slow.id)).status == Status.SUCCESSFUL
+
+    asyncio.run(scenario())
+
+
+def test_a_sync_execution_that_takes_too_long_is_dismissed(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with open_host(settings, sync_timeout_seconds=0.5, record_sync_jobs=True) as host:
+            with pytest.raises(SyncTimeout):
+                await execute(host, "sleep", SYNC, seconds=30)
+            newest = (await host.jobs(limit=1)).jobs[0]
+            assert (await final(host, newest.id)).status == Status.DISMISSED
+
+    asyncio.run(scenario())
+
+
+def test_a_caller_that_goes_dismisses_its_job(settings: Settings, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+
+    async def gone() -> None:
+        while not mark.exists():
+            await asyncio.sleep(0.02)
+
+    async def scenario() -> None:
+        async with open_host(settings, record_sync_jobs=True) as host:
+            with pytest.raises(SyncTimeout):
+                await execute(host, "sleep", SYNC, disconnected=gone, seconds=30, mark=str(mark))
+            newest = (await host.jobs(limit=1)).jobs[0]
+            assert (await final(host, newest.id)).status == Status.DISMISSED
+
+    asyncio.run(scenario())
+
+
+def test_a_full_queue_is_told(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with open_host(settings, max_queued_jobs=0) as host:
+            with pytest.raises(ServiceUnavailable) as caught:
+                await execute(host, "double", ASYNC, number=1)
+            assert "Retry-After" in caught.value.headers
+
+    asyncio.run(scenario())
+
+
+def test_dismissing_by_state(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with open_host(settings) as host:
+            job = await execute(host, "double", ASYNC, number=1)
+            await final(host, job.id)
+            assert (await host.dismiss(job.id)).status == Status.DISMISSED
+            with pytest.raises(NoSuchJob):
+                await host.job(job.id)
+            with pytest.raises(JobGone):
+                await host.dismiss(job.id)
+            for unknown in ("01a20350-ff36-77e6-b456-81d17f753788", "x", "../../etc", "\x00" * 36):
+                with pytest.raises(NoSuchJob):
+                    await host.dismiss(unknown)
+
+    asyncio.run(scenario())
+
+
+def test_a_job_dismissed_by_another_ends_the_wait(settings: Settings, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+
+    async def scenario() -> None:
+        async with open_host(settings, record_sync_jobs=True) as host, open_host(settings) as other:
+            waiting = asyncio.create_task(execute(host, "sleep", SYNC, seconds=30, mark=str(mark)))
+            while not mark.exists():
+                await asyncio.sleep(0.02)
+            await other.dismiss((await other.jobs(limit=1)).jobs[0].id)
+            with pytest.raises(ResultNotAvailable):
+                await waiting
+
+    asyncio.run(scenario())
+
+
+def test_many_at_once_each_get_their_own(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with open_host(settings) as host:
+            jobs = await asyncio.gather(*(execute(host, "double", SYNC, number=n) for n in range(100)))
+            values = [await host.output_bytes(job, "result") for job in jobs]
+            assert values == [str(2 * n).encode() for n in range(100)]
+
+    asyncio.run(scenario())
+
+
+def test_a_host_with_a_wrong_clock_gets_its_jobs_accepted(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with open_host(settings) as host:
+            host._clock_offset_ms += 3_600_000  # as if the machine's clock had just been moved
+            job = await execute(host, "double", ASYNC, number=1)
+            assert (await final(host, job.id)).status == Status.SUCCESSFUL
+
+    asyncio.run(scenario())
+
+
+def test_what_is_not_there_is_told(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with open_host(settings) as host:
+            with pytest.raises(NoSuchProcess):
+                await execute(host, "doubles", ASYNC, number=1)
+            with pytest.raises(InvalidQueryParameter):
+                await host.jobs(limit=10, cursor="nonsense")
+
+    asyncio.run(scenario())

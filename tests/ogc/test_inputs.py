@@ -1,0 +1,400 @@
+"""Inputs: every form of a value, every fault told (S1.3, reading one value; /req/core/process-execute-input-*)."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from fastprocesses_host.inputs import MAX_FAULTS, check_asked, check_inputs, check_request
+from fastprocesses_host.ogc.exceptions import InternalError, InvalidParameterValue, OGCException
+from fastprocesses_host.ogc.execute import parse_execute_request
+from fastprocesses_sdk.description import InputDescription
+from hypothesis import given
+
+from tests.ogc.examples import BBOX_SCHEMA, GML, OUTPUTS, TIFF, asked, described_input, process
+from tests.ogc.test_execute import JSON_VALUES
+
+OBJECT = {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}}
+MIXED = {
+    "oneOf": [
+        {"type": "string", "contentMediaType": GML},
+        {"type": "string", "contentMediaType": "application/xml"},
+        {"type": "object", "contentMediaType": "application/geo+json", "required": ["coordinates"]},
+    ]
+}
+BINARY = {"type": "string", "contentEncoding": "base64", "contentMediaType": TIFF}
+BBOX = {"bbox": [51.9, 7, 52, 7.1], "crs": "http://www.opengis.net/def/crs/OGC/1.3/CRS84"}
+ODD_BBOX = {"crs": "urn:ogc:def:crs:EPSG:6.6:4326", "bbox": [345345345] * 4}
+HAS_VALUE = {"type": "object", "required": ["value"], "properties": {"value": {"type": "integer"}}}
+
+
+def check(description: InputDescription, value: Any) -> tuple[Any, str]:
+    """Check one input given as `value`; its plain value and media type."""
+    request = parse_execute_request(json.dumps({"inputs": {"x": value}}).encode())
+    checked = check_inputs(process({"x": description}), request.inputs)
+    return (msgspec.json.decode(checked["x"].data), checked["x"].media_type) if checked else (None, "absent")
+
+
+def faults(description: InputDescription, value: Any) -> list[str]:
+    with pytest.raises(InvalidParameterValue) as raised:
+        check(description, value)
+    return [error["pointer"] for error in raised.value.errors]
+
+
+@pytest.mark.parametrize(
+    ("schema", "sent", "read"),
+    [
+        # literal
+        ({"type": "string"}, "s", ("s", "")),
+        ({"type": "number"}, 1.5, (1.5, "")),
+        ({"type": "boolean"}, True, (True, "")),
+        ({"type": "integer"}, 10**30, (10**30, "")),
+        ({"oneOf": [{"type": "number"}, {"type": "boolean"}]}, False, (False, "")),
+        # array as one value; an array of one where no array is wanted
+        ({"type": "array", "items": {"type": "integer"}}, [1, 2], ([1, 2], "")),
+        ({"type": "array", "items": {"type": "integer"}}, [], ([], "")),
+        ({"type": "integer"}, [1], (1, "")),
+        # object, bare and qualified
+        (OBJECT, {"a": 1}, ({"a": 1}, "")),
+        (OBJECT, {"value": {"a": 1}}, ({"a": 1}, "")),
+        (OBJECT, {"value": {"a": 1}, "mediaType": "application/json"}, ({"a": 1}, "application/json")),
+        ({"type": "object"}, {"value": "teststring"}, ({"value": "teststring"}, "")),
+        (HAS_VALUE, {"value": 1}, ({"value": 1}, "")),
+        (HAS_VALUE, {"value": {"value": 1}}, ({"value": 1}, "")),
+        # qualified literal
+        ({"type": "string"}, {"value": "s"}, ("s", "")),
+        ({"type": "string"}, {"value": "s", "mediaType": "text/plain"}, ("s", "text/plain")),
+        ({"type": "string"}, {"value": "c8O8w58=", "encoding": "base64"}, ("süß", "")),
+        # mixed type: the format picks the branch, none the first that fits
+        (MIXED, "<a/>", ("<a/>", GML)),
+        (MIXED, {"value": "<a/>", "mediaType": "application/xml"}, ("<a/>", "application/xml")),
+        (MIXED, {"value": "<a/>", "format": {"mediaType": "Application/XML"}}, ("<a/>", "Application/XML")),
+        (MIXED, {"value": "<a/>", "mediaType": "application/gml+xml;version=3.2"}, ("<a/>", "application/gml+xml;version=3.2")),
+        (MIXED, {"value": {"coordinates": []}}, ({"coordinates": []}, "application/geo+json")),
+        (MIXED, {"value": {"coordinates": []}, "mediaType": "application/json"}, ({"coordinates": []}, "application/json")),
+        (MIXED, {"coordinates": []}, ({"coordinates": []}, "application/geo+json")),
+        # binary
+        (BINARY, "AAEC", ("AAEC", TIFF)),
+        (BINARY, "AA\nEC==\n", ("AA\nEC==\n", TIFF)),
+        (BINARY, {"value": "AAEC", "encoding": "base64", "mediaType": TIFF}, ("AAEC", TIFF)),
+        (BINARY, {"value": "AAEC", "format": {"mediaType": TIFF, "encoding": "base64"}}, ("AAEC", TIFF)),
+        # bbox
+        (BBOX_SCHEMA, BBOX, (BBOX, "")),
+        (BBOX_SCHEMA, ODD_BBOX, (ODD_BBOX, "")),
+        (BBOX_SCHEMA, {"bbox": [1, 2, 3, 4, 5, 6]}, ({"bbox": [1, 2, 3, 4, 5, 6]}, "")),
+        (BBOX_SCHEMA, {"value": BBOX}, (BBOX, "")),
+        ({"format": "http://www.opengis.net/def/format/ogcapi-processes/0/ogc-bbox"}, BBOX, (BBOX, "")),
+        # a link where links are wanted
+        ({"type": "object", "required": ["href"]}, {"href": "http://x"}, ({"href": "http://x"}, "")),
+        ({"type": "object"}, {"href": "http://x", "speed": 3}, ({"href": "http://x", "speed": 3}, "")),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("occurs", ["once", "several times"])
+def test_every_form_of_a_value_is_read(schema, sent, read, occurs):
+    """The same forms, alone for maxOccurs 1 and as the items of an array beyond."""
+    value, media_type = read
+    if occurs == "once":
+        assert check(described_input(schema), sent) == (value, media_type)
+    elif not (isinstance(sent, list) and schema == {"type": "integer"}):
+        several = described_input(schema, max_occurs="unbounded")
+        assert check(several, [sent, sent]) == ([value, value], media_type)
+
+
+@pytest.mark.parametrize(
+    ("occurs", "sent", "expected"),
+    [
+        ({"max_occurs": 3}, [1, 2, 3], [1, 2, 3]),
+        ({"max_occurs": 3}, [1], [1]),
+        ({"max_occurs": 3}, 1, [1]),
+        ({"max_occurs": 3}, [1, {"value": 2}], [1, 2]),
+        ({"max_occurs": 3}, [1, 2, 3, 4], ["/inputs/x"]),
+        ({"min_occurs": 2, "max_occurs": "unbounded"}, [1], ["/inputs/x"]),
+        ({"min_occurs": 2, "max_occurs": "unbounded"}, 1, ["/inputs/x"]),
+        ({"min_occurs": 0, "max_occurs": "unbounded"}, [], []),
+        ({"min_occurs": 1, "max_occurs": "unbounded"}, [], ["/inputs/x"]),
+        ({"max_occurs": 3}, [1, "a", "b"], ["/inputs/x/1", "/inputs/x/2"]),
+        ({"max_occurs": 3}, [1, {"value": "a"}], ["/inputs/x/1/value"]),
+    ],
+)
+def test_values_are_counted(occurs, sent, expected):
+    description = described_input({"type": "integer"}, **occurs)
+    if expected and isinstance(expected[0], str):
+        assert faults(description, sent) == expected
+    else:
+        assert check(description, sent)[0] == expected
+
+
+def test_an_array_stands_for_one_value_of_several_where_only_that_fits():
+    description = described_input({"type": "array", "items": {"type": "integer"}}, max_occurs=3)
+
+    assert check(description, [1, 2])[0] == [[1, 2]]
+    assert check(description, [[1, 2], [3]])[0] == [[1, 2], [3]]
+
+
+@pytest.mark.parametrize(
+    ("schema", "sent", "pointers"),
+    [
+        ({"type": "string"}, 5, ["/inputs/x"]),
+        ({"type": "string"}, {"value": 5}, ["/inputs/x/value"]),
+        ({"type": "integer"}, [1, 2], ["/inputs/x"]),
+        ({"type": "integer"}, True, ["/inputs/x"]),
+        ({"minimum": 0, "not": {"enum": [0]}}, 0, ["/inputs/x"]),
+        ({"format": "date"}, "2026-02-30", ["/inputs/x"]),
+        (OBJECT, {"value": {"a": "1"}}, ["/inputs/x/value/a"]),
+        (OBJECT, {"a": "1"}, ["/inputs/x/a"]),
+        ({"type": "array", "items": OBJECT}, [{"a": 1}, {"a": "1"}, {}], ["/inputs/x/1/a", "/inputs/x/2"]),
+        ({"additionalProperties": {"type": "integer"}}, {"a/b~": "c"}, ["/inputs/x/a~1b~0"]),
+        ({"patternProperties": {"^a": {"type": "integer"}}, "additionalProperties": False}, {"ab": 1, "b": 1}, ["/inputs/x"]),
+        (MIXED, {"value": "<a/>", "mediaType": "text/csv"}, ["/inputs/x/value"]),
+        (MIXED, {"type": "wrong/type_0"}, ["/inputs/x"]),
+        ({"type": "string", "contentMediaType": "application/xml"}, {"type": "wrong/type_0"}, ["/inputs/x"]),
+        ({"type": "string"}, {"value": "s", "mediaType": 7}, ["/inputs/x"]),
+        ({"type": "string"}, {"value": "s", "mediaType": "image/png"}, ["/inputs/x/value"]),
+        ({"type": "string"}, {"value": "/w==", "encoding": "base64"}, ["/inputs/x/value"]),
+        ({"type": "string"}, {"value": 5, "encoding": "base64"}, ["/inputs/x/value"]),
+        (BINARY, "not base64!", ["/inputs/x"]),
+        (BINARY, {"value": "AAECA", "encoding": "base64"}, ["/inputs/x/value"]),
+        (BBOX_SCHEMA, [1, 2, 3, 4], ["/inputs/x"]),
+        (BBOX_SCHEMA, {"bbox": [1, 2, 3]}, ["/inputs/x"]),
+        (BBOX_SCHEMA, {"bbox": [1, 2, 3, 4, 5]}, ["/inputs/x"]),
+        (BBOX_SCHEMA, {"bbox": [1, 2, 3, "4"]}, ["/inputs/x"]),
+        (BBOX_SCHEMA, {"bbox": [1, 2, 3, 4], "crs": 4326}, ["/inputs/x/crs"]),
+        ({"type": "string"}, {"href": "http://x/y", "type": "text/plain"}, ["/inputs/x"]),
+        (OBJECT, {"href": "http://x/y", "format": {"mediaType": "application/json"}}, ["/inputs/x"]),
+    ],
+)  # fmt: skip
+def test_every_fault_is_told_with_its_place(schema, sent, pointers):
+    assert faults(described_input(schema), sent) == pointers
+
+
+@pytest.mark.parametrize(
+    ("schema", "sent", "sentence"),
+    [
+        ({"type": "string"}, None, "must be given"),
+        ({"type": "number"}, "5", "This must be a number, not a string."),
+        ({"enum": ["round", "flat"]}, "square", 'This must be one of "round", "flat".'),
+        ({"minimum": 0, "not": {"enum": [0]}}, 0, "This must not be 0."),
+        (
+            {"oneOf": [{"type": "number"}, {"type": "boolean"}]},
+            "x",
+            "a number or true or false, not a string",
+        ),
+        ({"pattern": "^a+$"}, "b", "This does not match the pattern ^a+$."),
+        ({"format": "date"}, "today", "This is not of the format date."),
+        ({"maximum": 3}, 4, "4 is greater than the maximum of 3."),
+        ({"type": "string"}, {"href": "http://x"}, "References are not fetched by this server yet"),
+    ],
+)
+def test_faults_are_told_in_words(schema, sent, sentence):
+    with pytest.raises(InvalidParameterValue) as raised:
+        check(described_input(schema), sent)
+
+    assert sentence in raised.value.errors[0]["detail"]
+    assert sentence in raised.value.detail
+
+
+def test_the_faults_of_all_inputs_and_outputs_are_told_at_once():
+    offered = process(
+        {name: described_input({"type": "integer"}) for name in ("distance", "cap", "quiet")}, OUTPUTS
+    )
+    body = b'{"inputs": {"distanse": 1, "cap": "x", "quiet": 3}, "outputs": {"textt": {}, "image": {"format": {"mediaType": "image/png"}}}}'
+
+    with pytest.raises(InvalidParameterValue) as raised:
+        check_request(offered, parse_execute_request(body))
+
+    told = {error["pointer"]: error["detail"] for error in raised.value.errors}
+    assert list(told) == [
+        "/inputs/distanse",
+        "/inputs/distance",
+        "/inputs/cap",
+        "/outputs/textt",
+        "/outputs/image/format/mediaType",
+    ]
+    assert told["/inputs/distanse"] == "The process has no such input. Did you mean distance?"
+    assert told["/outputs/textt"] == "The process has no such output. Did you mean text?"
+
+
+def test_faults_are_capped():
+    offered = process({"x": described_input({"type": "integer"}, max_occurs="unbounded")})
+    request = parse_execute_request(json.dumps({"inputs": {"x": ["a"] * 1_000}}).encode())
+
+    with pytest.raises(InvalidParameterValue) as raised:
+        check_inputs(offered, request.inputs)
+
+    assert len(raised.value.errors) == MAX_FAULTS
+
+
+def test_a_crowd_of_unknown_inputs_is_refused_in_no_time():
+    body = json.dumps({"inputs": {f"unknown-{place}" + "x" * 1_000: 1 for place in range(20_000)}}).encode()
+
+    with pytest.raises(InvalidParameterValue) as raised:
+        check_inputs(process({"x": described_input({"type": "integer"})}), parse_execute_request(body).inputs)
+
+    assert len(json.dumps(raised.value.errors)) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("schema", "occurs", "sent", "expected"),
+    [
+        ({"type": "integer"}, 0, None, (None, "absent")),
+        ({"type": ["integer", "null"]}, 0, None, (None, "")),
+        ({"type": "integer", "default": 4}, 0, None, (None, "absent")),
+    ],
+)
+def test_null_is_a_value_only_where_the_schema_has_it(schema, occurs, sent, expected):
+    assert check(described_input(schema, min_occurs=occurs), sent) == expected
+
+
+def test_optional_inputs_may_be_missing_and_required_ones_not():
+    offered = process(
+        {"a": described_input({"type": "integer"}, min_occurs=0), "b": described_input({"type": "integer"})}
+    )
+
+    assert list(check_inputs(offered, parse_execute_request(b'{"inputs": {"b": 1}}').inputs)) == ["b"]
+    with pytest.raises(InvalidParameterValue, match="Input b"):
+        check_inputs(offered, parse_execute_request(b'{"invalid-execute-request": "true)"}').inputs)
+
+
+def test_values_travel_on_as_they_were_sent():
+    body = b'{"inputs": {"x": {"a": 1.10, "b": [1e2,  "\\u00e9"]}, "y": {"value": {"c":  2.50}}}}'
+    offered = process({"x": described_input({"type": "object"}), "y": described_input({"type": "object"})})
+
+    checked = check_inputs(offered, parse_execute_request(body).inputs)
+
+    assert checked["x"].data == b'{"a": 1.10, "b": [1e2,  "\\u00e9"]}'
+    assert checked["y"].data == b'{"c":  2.50}'
+
+
+@pytest.mark.parametrize(
+    ("schema", "sent"),
+    [
+        ({"type": "string", "pattern": "^(a+)+$"}, "a" * 5_000 + "!"),
+        ({"patternProperties": {"^(a+)+$": {"type": "integer"}}, "additionalProperties": False}, {"a" * 200 + "!": 1}),
+        ({"uniqueItems": True, "items": {"type": ["integer", "string"]}}, [*range(20_000), *map(str, range(20_000)), 1]),
+        ({"format": "uri"}, "http://" + "a/" * 50_000 + " "),
+        ({"format": "email"}, "a" * 100_000),
+        ({"items": {"type": "integer"}}, ["x"] * 200_000),
+    ],
+)  # fmt: skip
+def test_values_made_to_take_for_ever_are_refused_at_once(schema, sent):
+    """Exponential patterns, quadratic comparisons: the timeout of the suite is the judge."""
+    assert faults(described_input(schema), sent)
+
+
+def test_a_pattern_that_only_python_knows_is_honoured():
+    description = described_input({"type": "string", "pattern": r"^(?P<a>.)(?P=a)$"})
+
+    assert check(description, "xx") == ("xx", "")
+    assert faults(description, "xy") == ["/inputs/x"]
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:1/schema.json", "file:///etc/hostname", "#/nowhere"])
+def test_references_in_schemas_are_never_fetched(uri):
+    with pytest.raises(InternalError, match="schema of the input x"):
+        check(described_input({"$ref": uri}), 1)
+
+
+def test_a_deep_value_is_checked_without_harm():
+    schema: dict[str, Any] = {
+        "$ref": "#/$defs/node",
+        "$defs": {"node": {"items": {"$ref": "#/$defs/node"}, "type": "array"}},
+    }
+    value: Any = 5
+    for _ in range(190):
+        value = [value]
+
+    with pytest.raises(InvalidParameterValue):
+        check(described_input(schema), value)
+
+
+@given(JSON_VALUES, JSON_VALUES)
+def test_whatever_is_sent_as_value_is_checked_or_refused_as_a_problem(value, other):
+    offered = process(
+        {
+            "x": described_input(MIXED, min_occurs=0),
+            "y": described_input(BBOX_SCHEMA, max_occurs=2, min_occurs=0),
+            "z": described_input({"type": "array"}, min_occurs=0),
+        }
+    )
+    for sent in (
+        value,
+        {"value": value, "format": other},
+        {"value": value, "encoding": "base64"},
+        {"bbox": value},
+    ):
+        body = json.dumps({"inputs": {name: sent for name in "xyz"}}).encode()
+        try:
+            check_inputs(offered, parse_execute_request(body).inputs)
+        except OGCException as problem:
+            assert problem.status == 400
+            assert problem.errors
+
+
+def test_the_echo_process_of_the_compliance_suite_takes_what_the_suite_sends(shared):
+    """S1.9: nested formats, objects as `{"value": "teststring"}`, impossible boxes."""
+    raw = json.loads((shared / "cite/echo-process.json").read_bytes())
+    inputs = {
+        name: described_input(told["schema"], min_occurs=told.get("minOccurs", 1))
+        for name, told in raw["inputs"].items()
+    }
+    offered = process(inputs)
+
+    for members in (
+        {"numbers": [1, 2, 3]},
+        {"bbox": BBOX},
+        {"bbox": ODD_BBOX},
+        {"pause": 5},
+        {"text": {"value": "<a/>", "format": {"mediaType": "application/xml"}}},
+    ):
+        request = parse_execute_request(json.dumps({"inputs": {"message": "teststring"} | members}).encode())
+        assert set(check_inputs(offered, request.inputs)) == {"message", *members}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "places"),
+    [
+        (asked(), []),
+        (asked("text", "image"), []),
+        (asked("text=reference"), []),
+        (asked("nothing", "text"), ["/outputs/nothing"]),
+    ],
+)
+def test_wanted_outputs_must_exist(wanted, places):
+    offered = process(outputs=OUTPUTS)
+    if not places:
+        check_asked(offered, wanted)
+        return
+    with pytest.raises(InvalidParameterValue) as raised:
+        check_asked(offered, wanted)
+    assert [error["pointer"] for error in raised.value.errors] == places
+
+
+@pytest.mark.parametrize(
+    ("output_id", "media_type", "known"),
+    [
+        ("text", "text/plain", True),
+        ("text", "application/json", True),
+        ("text", "text/html", False),
+        ("features", "application/geo+json", True),
+        ("features", "application/json", True),
+        ("image", "image/tiff;application=geotiff", True),
+        ("image", "image/png", False),
+        ("choice", "application/gml+xml; version=3.2", True),
+        ("choice", "application/geo+json", True),
+        ("choice", "nonsense", True),
+    ],
+)
+def test_formats_of_wanted_outputs_must_be_known(output_id, media_type, known):
+    request = parse_execute_request(
+        json.dumps({"outputs": {output_id: {"format": {"mediaType": media_type}}}}).encode()
+    )
+    if known:
+        check_asked(process(outputs=OUTPUTS), request.asked)
+    else:
+        with pytest.raises(InvalidParameterValue, match="cannot be given as"):
+            check_asked(process(outputs=OUTPUTS), request.asked)
+
+
+def test_a_transmission_the_process_does_not_offer_is_refused():
+    with pytest.raises(InvalidParameterValue, match="Possible: value"):
+        check_asked(process(outputs=OUTPUTS, output_transmission=["value"]), asked("text=reference"))

@@ -1,0 +1,123 @@
+"""Status infos: members of both versions, times, links by state (S1.4, S2.7 row 3)."""
+
+from datetime import datetime
+
+import msgspec
+import pytest
+from fastprocesses_host.ogc.jobs import JobProblem, Status, job_list, status_info, timestamp
+from fastprocesses_host.ogc.links import REL, Urls
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.ogc.examples import asked, job
+from tests.ogc.official import faults
+
+URLS = Urls("https://example.org")
+PAGES = Urls("https://example.org", html=True)
+RESULTS, EXCEPTIONS, JOB_LIST = REL + "results", REL + "exceptions", REL + "job-list"
+
+
+def secure(rel: str) -> str:
+    return rel.replace("http:", "https:")
+
+
+@pytest.mark.parametrize(
+    ("status", "relations"),
+    [
+        (Status.CREATED, ["self", "monitor", "up", JOB_LIST, secure(JOB_LIST)]),
+        (Status.ACCEPTED, ["self", "monitor", "up", JOB_LIST, secure(JOB_LIST)]),
+        (Status.RUNNING, ["self", "monitor", "up", JOB_LIST, secure(JOB_LIST)]),
+        (Status.SUCCESSFUL, [RESULTS, secure(RESULTS), "self", "monitor", "up", JOB_LIST, secure(JOB_LIST)]),
+        (
+            Status.FAILED,
+            ["self", "monitor", EXCEPTIONS, secure(EXCEPTIONS), "up", JOB_LIST, secure(JOB_LIST)],
+        ),
+        (Status.DISMISSED, ["self", "monitor", "up", JOB_LIST, secure(JOB_LIST)]),
+    ],
+)
+def test_each_state_has_its_links(status, relations):
+    assert [link.rel for link in status_info(job(status), URLS).links] == relations
+
+
+def test_the_results_come_first_and_as_json():
+    """Clients take the first link, or the first whose relation has `results` in it."""
+    links = status_info(job(), PAGES).links
+
+    assert (links[0].href, links[0].type) == ("https://example.org/jobs/0198/results", "application/json")
+    assert [link.type for link in links if link.rel == RESULTS] == ["application/json", "text/html"]
+
+
+def test_a_job_that_was_asked_for_nothing_has_no_results_link():
+    info = status_info(job(asked=msgspec.structs.replace(asked(), outputs={})), URLS)
+
+    assert not [link for link in info.links if "results" in link.rel]
+
+
+def test_a_status_info_has_the_members_of_both_versions():
+    info = msgspec.json.decode(msgspec.json.encode(status_info(job(progress=40, message="Busy"), URLS)))
+
+    del info["links"]
+    assert info == {
+        "jobID": "0198",
+        "id": "0198",
+        "type": "process",
+        "processingEntityType": "ogc-api-processes",
+        "processID": "echo",
+        "process": "https://example.org/processes/echo",
+        "status": "successful",
+        "message": "Busy",
+        "progress": 100,
+        "created": "2025-11-22T08:26:40.123Z",
+        "started": "2025-11-22T08:26:40.128Z",
+        "finished": "2025-11-22T08:26:41.123Z",
+        "updated": "2025-11-22T08:26:41.123Z",
+    }
+
+
+def test_a_failed_job_tells_why():
+    info = msgspec.json.decode(msgspec.json.encode(status_info(job(Status.FAILED), URLS)))
+
+    assert info["message"] == "The layers do not overlap."
+    assert info["exception"] == {
+        "type": "about:blank", "title": "No overlap", "status": 422, "detail": "The layers do not overlap.",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("progress", "told"), [(None, None), (0, 0), (40, 40), (140, 100), (-1, 0)])
+def test_progress_is_an_integer_between_0_and_100(progress, told):
+    info = msgspec.json.decode(msgspec.json.encode(status_info(job(Status.RUNNING, progress=progress), URLS)))
+
+    assert info.get("progress") == told
+
+
+@pytest.mark.parametrize("urls", [URLS, PAGES])
+@pytest.mark.parametrize("status", [status for status in Status if status is not Status.CREATED])
+@pytest.mark.parametrize("version", ["v1.0", "v2.0"])
+def test_status_infos_are_valid_by_both_versions(shared, version, status, urls):
+    """/req/core/job-success; the times must be dates, nothing may be null."""
+    for known in (job(status), job(status, message="x", progress=3, problem=JobProblem())):
+        assert faults(shared, version, "statusInfo", status_info(known, urls)) == []
+        assert (
+            faults(
+                shared,
+                version,
+                "jobList",
+                job_list([known], urls, next_url="https://example.org/jobs?cursor=x"),
+            )
+            == []
+        )
+
+
+def test_a_page_of_jobs_links_to_its_neighbours():
+    page = job_list([job()], URLS, self_url="S", next_url="N", prev_url="P")
+
+    assert [(link.rel, link.href) for link in page.links] == [("self", "S"), ("next", "N"), ("prev", "P")]
+
+
+@given(st.integers(0, 253_402_300_799_999))
+def test_times_have_milliseconds_and_z(milliseconds):
+    text = timestamp(milliseconds)
+
+    assert len(text) == 24
+    assert text.endswith("Z")
+    assert round(datetime.fromisoformat(text).timestamp() * 1000) == milliseconds

@@ -1,0 +1,109 @@
+"""The process list and the descriptions: pages, links, and answers that need not be sent again."""
+
+import pytest
+
+REL = "http://www.opengis.net/def/rel/ogc/1.0/"
+
+
+def ids(answer) -> list[str]:
+    return [process["id"] for process in answer.json()["processes"]]
+
+
+def link(document, rel: str) -> str:
+    return next((link["href"] for link in document["links"] if link["rel"] == rel), "")
+
+
+def test_all_processes_are_listed_in_order_without_limit(client):
+    listed = ids(client.get("/processes"))
+
+    assert listed == sorted(listed)
+    assert {"echo", "greet", "several"} <= set(listed)
+
+
+@pytest.mark.parametrize(
+    ("limit", "count"), [("1", 1), ("+2", 2), ("03", 3), ("10000", None), ("10001", None), ("9" * 5000, None)]
+)
+def test_limit_is_obeyed_and_clamped(client, limit, count):
+    listed = ids(client.get("/processes", params={"limit": limit}))
+    assert len(listed) == (count or len(ids(client.get("/processes"))))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 4])
+def test_pages_put_together_are_the_list_both_ways(client, limit):
+    everything = ids(client.get("/processes"))
+    page = client.get(f"/processes?limit={limit}")
+    forwards, urls = ids(page), [str(page.url)]
+    while following := link(page.json(), "next"):
+        page = client.get(following)
+        assert link(page.json(), "self") == following
+        forwards += ids(page)
+    backwards = ids(page)
+    while previous := link(page.json(), "prev"):
+        page = client.get(previous)
+        backwards = ids(page) + backwards
+
+    assert forwards == everything
+    assert backwards == everything
+    assert link(page.json(), "prev") == ""
+    assert urls
+
+
+def test_what_a_link_header_says_is_what_the_body_says(client):
+    answer = client.get("/processes?limit=2")
+    told = [(link["url"], link["rel"], link["type"]) for link in answer.links.values()]
+    assert told == [(link["href"], link["rel"], link["type"]) for link in answer.json()["links"]]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/conformance", "/api", "/processes", "/processes?limit=2", "/processes/echo"]
+)
+def test_what_the_client_has_is_not_sent_again(client, path):
+    first = client.get(path)
+    etag = first.headers["etag"]
+
+    assert client.get(path).headers["etag"] == etag
+    for known in (etag, f'"other", {etag}', etag.removeprefix("W/"), "*"):
+        again = client.get(path, headers={"if-none-match": known})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+    assert client.get(path, headers={"if-none-match": '"other"'}).status_code == 200
+
+
+def test_a_description_tells_all_a_client_needs(client):
+    described = client.get("/processes/echo").json()
+
+    assert next(iter(described["inputs"])) == "message"
+    assert set(described["outputs"]) == set(described["inputs"])
+    assert all(
+        told["title"] and told["description"] and told["schema"] for told in described["inputs"].values()
+    )
+    assert link(described, REL + "execute").endswith("/processes/echo/execution")
+    assert described["jobControlOptions"] == ["sync-execute", "async-execute", "dismiss"]
+    assert client.post(link(described, REL + "execute"), json=described["example"]).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/processes", "/processes/echo", "/jobs"])
+def test_links_are_absolute_and_have_rel_and_type(client, base_url, path):
+    for told in client.get(path).json()["links"]:
+        assert told["href"].startswith((base_url + "/", "https://www.opengis.net/def/profile/"))
+        assert told["rel"]
+        assert told["type"]
+
+
+def test_the_landing_page_leads_everywhere(client):
+    landing = client.get("/").json()
+    api = next(told for told in landing["links"] if told["rel"] == "service-desc")
+
+    assert landing["title"]
+    assert landing["description"]
+    assert api["type"] == "application/vnd.oai.openapi+json;version=3.0"
+    for rel in ("conformance", "processes", "job-list"):
+        assert link(landing, rel) == link(landing, REL + rel)
+        assert client.get(link(landing, rel)).status_code == 200
+    assert client.get(api["href"]).headers["content-type"] == api["type"]
+
+
+def test_the_declared_classes_are_those_of_the_resources(client):
+    declared = client.get("/conformance").json()["conformsTo"]
+
+    assert "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/core" in declared
+    assert len(declared) == len(set(declared))
