@@ -9,12 +9,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-import redis
 from fastprocesses_host.ogc.exceptions import ResultNotAvailable, ServiceUnavailable
 from fastprocesses_host.ogc.jobs import Status
 from fastprocesses_host.settings import Settings
-from fastprocesses_host.store.keys import Keys
 
+from tests.chaos.traces import strays
 from tests.host.engine import Engine, Worker, running_engine, running_host
 from tests.support import EatingProxy, StoreServer, wait_until
 
@@ -47,16 +46,7 @@ def is_gone(pid: int) -> bool:
 
 
 def nothing_left(engine: Engine) -> bool:
-    """No message, no ack, no lease, no waiting job, no staged value."""
-    with redis.Redis.from_url(engine.settings.redis_url) as client:
-        prefix = Keys.of(engine.settings.key_prefix).prefix
-        names = [
-            name.decode() for name in client.scan_iter(match=prefix.replace("{", "[{]") + "*", count=1000)
-        ]
-        stray = [name for name in names if ":d:" in name and client.type(name) != b"none"]
-        stray += [name for name in names if name in (prefix + ":lease", prefix + ":accepted")]
-        stray += [name for name in names if name.count(":") == 3 and name.startswith(prefix + ":o:")]
-        return not stray
+    return not strays(engine.settings)
 
 
 @pytest.mark.parametrize("victim", ["worker process", "command"])

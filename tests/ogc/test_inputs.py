@@ -179,9 +179,9 @@ def test_every_fault_is_told_with_its_place(schema, sent, pointers):
             "x",
             "a number or true or false, not a string",
         ),
-        ({"pattern": "^a+$"}, "b", "This does not match the pattern ^a+$."),
-        ({"format": "date"}, "today", "This is not of the format date."),
-        ({"maximum": 3}, 4, "4 is greater than the maximum of 3."),
+        ({"pattern": "^a+$"}, "b", "This does not match \"^a+$\"."),
+        ({"format": "date"}, "today", "This is not a \"date\"."),
+        ({"maximum": 3}, 4, "This is greater than the maximum of 3."),
         ({"type": "string"}, {"href": "http://x"}, "References are not fetched by this server yet"),
     ],
 )

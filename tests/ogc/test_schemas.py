@@ -81,9 +81,9 @@ def test_every_refusal_of_the_official_suite_has_words(shared):
         ({"not": {"type": "string"}}, "", (), "This is a value that is ruled out."),
         ({"anyOf": [{"type": "string"}, {"minimum": 5}]}, 1, (), None),
         ({"oneOf": [{"minimum": 1}, {"minimum": 2}]}, 3, (), None),
-        ({"required": ["a", "b"]}, {"a": 1}, (), "'b' is a required property."),
+        ({"required": ["a", "b"]}, {"a": 1}, (), "Its member b must be given."),
         ({"additionalProperties": False, "properties": {"a": True}}, {"a": 1, "b": 2}, (), None),
-        ({"uniqueItems": True}, [1, 1], (), "This has equal items where each may occur once."),
+        ({"uniqueItems": True}, [1, 1], (), "This has non-unique elements."),
         (False, 1, (), None),
     ],
 )  # fmt: skip

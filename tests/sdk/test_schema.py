@@ -241,7 +241,7 @@ _PLAIN = [jsonschema.Draft202012Validator(schema) for schema in _SCHEMAS]
 _FAST = [jsonschema_rs.Draft202012Validator(schema, validate_formats=False) for schema in _SCHEMAS]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=300)
 @given(anything)
 def test_what_a_schema_accepts_is_read(value):
     document = msgspec.json.encode(value)
@@ -250,7 +250,7 @@ def test_what_a_schema_accepts_is_read(value):
             read(InputValue(data=document))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=300)
 @given(anything)
 def test_both_validators_agree_on_our_schemas(value):
     for plain, fast in zip(_PLAIN, _FAST, strict=True):

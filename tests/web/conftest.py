@@ -19,6 +19,7 @@ from hypercorn.config import Config
 from tests.acceptance.service import Service, service
 
 MAX_BODY_BYTES = 3_000_000
+SLOTS = 2
 PLUGIN = Path(__file__).parent / "plugin"
 
 
@@ -39,6 +40,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     environ = {
         "PYTHONPATH": str(install_plugin(folder / "plugin")),
         "FASTPROCESSES_MAX_BODY_BYTES": str(MAX_BODY_BYTES),
+        "FASTPROCESSES_SLOTS": str(SLOTS),
         "FASTPROCESSES_MAX_INLINE_BYTES": "65536",
     }
     with service(folder, environ=environ) as started:

@@ -18,7 +18,7 @@ from fastprocesses_host.ogc.negotiation import choose_media_type, parse_media_ty
 from fastprocesses_host.ogc.processes import described_media_types
 from fastprocesses_host.schemas import Fault
 
-LARGE_BYTES = 256 * 1024
+LARGE_BYTES = 32 * 1024
 """From this size on only the first fault of a value is told; to find more would take seconds."""
 MAX_FAULTS = 20
 """How many faults a problem tells."""

@@ -1,0 +1,173 @@
+"""GeoJSON and bounding boxes keep what they came with."""
+
+import json
+from typing import Any
+
+import fastprocesses_sdk as fp
+import msgspec
+import pytest
+from fastprocesses_sdk.schema import shape_of
+from fastprocesses_sdk.types import CRS84, CRS84H
+from fastprocesses_sdk.values import InputValue, encode, reader_of, writer_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+names = st.text(max_size=5).filter(
+    lambda name: name not in ("type", "geometry", "features", "properties", "coordinates")
+)
+numbers = st.integers(-180, 180) | st.floats(-180, 180)
+json_values = st.recursive(
+    st.none() | st.booleans() | numbers | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+foreign = st.dictionaries(names, json_values, max_size=2)
+positions = st.lists(numbers, min_size=2, max_size=3)
+
+
+def with_foreign(members: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.builds(lambda known, more: {**more, **known}, st.fixed_dictionaries(members), foreign)
+
+
+geometries = st.one_of(
+    with_foreign({"type": st.just("Point"), "coordinates": positions}),
+    with_foreign({"type": st.just("LineString"), "coordinates": st.lists(positions, min_size=2, max_size=4)}),
+    with_foreign({"type": st.just("Polygon"), "coordinates": st.just([])}),
+)
+features = with_foreign(
+    {
+        "type": st.just("Feature"),
+        "geometry": st.none() | geometries,
+        "properties": st.none() | st.dictionaries(st.text(max_size=5), json_values, max_size=3),
+    }
+)
+collections = with_foreign({"type": st.just("FeatureCollection"), "features": st.lists(features, max_size=3)})
+
+
+@given(collections)
+def test_a_collection_comes_out_as_it_went_in(value):
+    shape = shape_of(fp.FeatureCollection)
+
+    collection = reader_of(shape.wire)(InputValue(data=json.dumps(value).encode()))
+    written = writer_of(shape)(collection, "")
+
+    assert json.loads(written.data) == value
+    assert written.media_type == "application/geo+json"
+    assert collection.__geo_interface__ == value
+
+
+@given(features)
+def test_changing_a_feature_keeps_the_rest(value):
+    changed = fp.Feature.of(value).with_geometry(fp.Point([1, 2, 3])).with_properties(new=1)
+
+    kept = {name: member for name, member in value.items() if name not in ("geometry", "properties", "bbox")}
+    assert changed.__geo_interface__ == {
+        **kept,
+        "geometry": {"type": "Point", "coordinates": [1, 2, 3]},
+        "properties": {**(value["properties"] or {}), "new": 1},
+    }
+
+
+def test_geometries_are_of_their_kind():
+    assert isinstance(fp.Geometry.of({"type": "Point", "coordinates": [1, 2]}), fp.Point)
+    collection = fp.GeometryCollection([fp.Point([1, 2]), fp.Polygon([])])
+    assert [type(each) for each in collection.geometries] == [fp.Point, fp.Polygon]
+
+
+def test_anything_with_geo_interface_is_taken():
+    class Place:
+        __geo_interface__ = {"type": "Point", "coordinates": (1.0, 2.0)}
+
+    feature = fp.Feature(Place(), {"a": 1}, id="x", extra=True)
+
+    assert json.loads(encode(feature)) == {
+        "type": "Feature",
+        "id": "x",
+        "properties": {"a": 1},
+        "geometry": {"type": "Point", "coordinates": [1.0, 2.0]},
+        "extra": True,
+    }
+    assert json.loads(encode([Place()])) == [{"type": "Point", "coordinates": [1.0, 2.0]}]
+
+
+def test_a_feature_may_be_changed_in_place():
+    collection = fp.FeatureCollection([{"type": "Feature", "geometry": None}], name="here")
+
+    collection.features[0].properties["a"] = 1
+    collection.features[0].geometry = fp.Point([1, 2])
+
+    assert json.loads(encode(collection)) == {
+        "type": "FeatureCollection",
+        "features": [
+            {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2]}, "properties": {"a": 1}}
+        ],
+        "name": "here",
+    }
+
+
+def test_other_features_keep_the_members_of_the_collection():
+    collection = fp.FeatureCollection([fp.Feature()], name="here", bbox=[0, 0, 1, 1])
+
+    assert collection.with_features([]).members == {
+        "type": "FeatureCollection",
+        "features": [],
+        "name": "here",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "about"),
+    [
+        (fp.FeatureCollection, {"type": "Feature"}, "FeatureCollection"),
+        (fp.FeatureCollection, {"type": "FeatureCollection"}, "features"),
+        (
+            fp.FeatureCollection,
+            {"type": "FeatureCollection", "features": [{"type": "Feature"}, 1]},
+            r"features\[1\]",
+        ),
+        (fp.Feature, {"type": "Feature", "geometry": {"type": "Circle"}}, "Circle"),
+        (fp.Feature, {"type": "Feature", "geometry": {"type": "Point"}}, "coordinates"),
+        (fp.Point, {"type": "Polygon", "coordinates": []}, "Point"),
+        (fp.Geometry, 1, "int"),
+    ],
+)
+def test_what_is_something_else_is_told(kind, value, about):
+    with pytest.raises(fp.GeoJSONError, match=about):
+        kind.of(value)
+
+
+@pytest.mark.parametrize(
+    ("document", "crs", "bounds"),
+    [
+        (b'{"bbox": [1, 2, 3, 4]}', CRS84, (1, 2, 3, 4)),
+        (b'{"bbox": [1, 2, 0, 3, 4, 9]}', CRS84H, (1, 2, 3, 4)),
+        (b'{"bbox": [1, 2, 3, 4], "crs": "http://www.opengis.net/def/crs/EPSG/0/4326"}', None, (1, 2, 3, 4)),
+    ],
+)
+def test_a_bounding_box_knows_its_crs(document, crs, bounds):
+    box = reader_of(shape_of(fp.BBox).wire)(InputValue(data=document))
+
+    assert box.bounds == bounds
+    assert box.crs == (crs or "http://www.opengis.net/def/crs/EPSG/0/4326")
+
+
+def test_values_of_numpy_are_written():
+    numpy = pytest.importorskip("numpy")
+
+    assert encode([numpy.float64(1.5), numpy.int32(2), numpy.array([1, 2])]) == b"[1.5,2,[1,2]]"
+
+
+def test_what_json_cannot_carry_is_told():
+    with pytest.raises(TypeError, match="object"):
+        encode({"a": object()})
+
+
+def test_a_value_may_lie_in_a_file(tmp_path):
+    (tmp_path / "value").write_bytes(b"[1, 2]")
+
+    assert reader_of(list[int])(InputValue(path=str(tmp_path / "value"))) == [1, 2]
+
+
+def test_text_that_is_no_json_is_no_value():
+    with pytest.raises(msgspec.DecodeError):
+        reader_of(int)(InputValue(data=b"nonsense"))
