@@ -104,7 +104,7 @@ REASONS = {
     "undecorated": "did you forget @process?",
     "mistaken": "odd(): argument 'x'",
     "twice": "'one'",
-    "taken": "'first' is offered by good-first",
+    "taken": "'first' is taken by good-first",
     "huge": "bytes",
     "misspelt": "fastprocesses_proceses",
     "hook-raises": "not today",

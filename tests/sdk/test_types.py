@@ -76,7 +76,9 @@ def test_geometries_are_of_their_kind():
 
 def test_anything_with_geo_interface_is_taken():
     class Place:
-        __geo_interface__ = {"type": "Point", "coordinates": (1.0, 2.0)}
+        @property
+        def __geo_interface__(self):
+            return {"type": "Point", "coordinates": (1.0, 2.0)}
 
     feature = fp.Feature(Place(), {"a": 1}, id="x", extra=True)
 
@@ -155,6 +157,14 @@ def test_values_of_numpy_are_written():
     numpy = pytest.importorskip("numpy")
 
     assert encode([numpy.float64(1.5), numpy.int32(2), numpy.array([1, 2])]) == b"[1.5,2,[1,2]]"
+
+
+@pytest.mark.parametrize("hole", [float("nan"), float("inf")])
+def test_a_position_must_be_finite(hole):
+    collection = fp.FeatureCollection([fp.Feature(fp.LineString([[1, 2], [hole, 3]]), {"note": [None]})])
+
+    with pytest.raises(ValueError, match="finite"):
+        writer_of(shape_of(fp.FeatureCollection))(collection, "")
 
 
 def test_what_json_cannot_carry_is_told():

@@ -117,10 +117,11 @@ def _load_in_child(plugins: list[InstalledPlugin], load_seconds: float) -> tuple
     """
     with _Loader(plugins) as loader:
         records: list[PluginRecord] = []
-        limit = START_SECONDS + load_seconds
+        with contextlib.suppress(TimeoutError):
+            loader.line(START_SECONDS)  # the interpreter is up; the next lines tell of the plugins
         while len(records) < len(plugins):
             try:
-                line = loader.line(limit)
+                line = loader.line(load_seconds)
             except TimeoutError:
                 return records, f"it was not loaded within {load_seconds:g} seconds"
             if line is None:
@@ -129,7 +130,6 @@ def _load_in_child(plugins: list[InstalledPlugin], load_seconds: float) -> tuple
                 records.append(msgspec.json.decode(line, type=PluginRecord))
             except msgspec.DecodeError:
                 return records, "loading it disturbed the program that loads plugins"
-            limit = load_seconds
         return records, ""
 
 
@@ -212,6 +212,7 @@ def _load(stdin: IO[bytes]) -> None:
     plugins = msgspec.json.decode(stdin.read(), type=list[InstalledPlugin])
     told = os.dup(1)
     os.dup2(2, 1)
+    os.write(told, b"\n")
     for plugin in plugins:
         line = msgspec.json.encode(describe_plugin(plugin)) + b"\n"
         while line:

@@ -149,13 +149,16 @@ _NULL_IN_ARRAY = re.compile(rb"[\[,]null[,\]]")
 """What NaN becomes. In a string or among the properties it means nothing."""
 
 
-def _null_position(value: Any) -> bool:
-    if isinstance(value, list):
-        return any(item is None or _null_position(item) for item in value)
-    if isinstance(value, dict):
-        looked_at = (item for name, item in value.items() if name != "properties")
-        return any(_null_position(item) for item in looked_at)
-    return False
+def _null_position(members: Any) -> bool:
+    """Whether a position of a GeoJSON object holds a null; other members may."""
+    if members is None:
+        return False
+    inner = (*members.get("features", ()), *members.get("geometries", ()), members.get("geometry"))
+    return _has_null(members.get("coordinates", ())) or any(map(_null_position, inner))
+
+
+def _has_null(coordinates: Any) -> bool:
+    return coordinates is None or (isinstance(coordinates, list) and any(map(_has_null, coordinates)))
 
 
 def _text_writer(shape: Shape) -> Writer:

@@ -41,7 +41,7 @@ async def execute(request: Request) -> Response:
     execute_request, inputs = await _read(request, process)
     choice = _choose_mode(request, process, execute_request)
     job = await request.app.state.host.execute(
-        process.description.id, execute_request, choice, inputs=inputs, disconnected=None
+        process.description.id, execute_request, choice, inputs=inputs, disconnected=partial(_left, request)
     )
     return await _answer(request, process, job, choice)
 
