@@ -15,6 +15,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import psutil
+from fastprocesses_host.supervisor import SAME_WISH_SECONDS
 
 COMMAND = str(Path(sys.executable).parent / "fastprocesses-host")
 START_SECONDS = 40.0
@@ -86,14 +87,13 @@ class Command:
         parent = psutil.Process(self.process.pid)
         return [parent, *parent.children(recursive=True)]
 
-    def child(self, *words: str) -> psutil.Process:
-        """The direct child whose command line has all these words."""
+    def child(self, part: str) -> psutil.Process:
+        """The direct child that is this part: `host`, `worker`, or the store by its program's name."""
         for child in psutil.Process(self.process.pid).children():
             with suppress(psutil.Error):
-                line = " ".join(child.cmdline())
-                if all(word in line for word in words):
+                if part in {word.rsplit("/", 1)[-1] for word in " ".join(child.cmdline()).split()}:
                     return child
-        raise AssertionError(f"no child with {words}")
+        raise AssertionError(f"no child is the {part}\n{self.said()}")
 
     def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = DRAIN_SECONDS + 5) -> int:
         """Send a signal and give the exit code."""
@@ -105,12 +105,11 @@ class Command:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            try:
-                self.stop()
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        """Stop at once: the second signal says so."""
+        while self.process.poll() is None:
+            self.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(SAME_WISH_SECONDS + 0.1)
         self._reader.join(5)
 
 

@@ -1,6 +1,8 @@
 """`fastprocesses-host run` as a user meets it: one command, stopped, killed, started again."""
 
+import json
 import signal
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from fastprocesses_host.exits import Exit
+from fastprocesses_host.private_store import private_store
 
 from tests.acceptance.service import Service, run_command, service, survivors
 from tests.support import wait_until
@@ -102,16 +105,32 @@ def test_jobs_and_results_are_there_after_stop_and_start(folder: Path):
         path = done.removeprefix(first.url)
         assert second.ask("GET", path).json["status"] == "successful"
         assert second.ask("GET", path + "/results").json["message"] == "kept"
-        tree, runtime_dir = second.tree(), _runtime_dir(second)
-        second.process.send_signal(signal.SIGKILL)
+        tree = second.tree()
+        second.process.kill()
 
         assert second.process.wait(5) == -signal.SIGKILL
         assert survivors(tree) == []
-        assert runtime_dir.exists()
 
-    with service(folder) as third:
-        assert third.ask("GET", path + "/results").json["message"] == "kept"
-        assert not runtime_dir.exists(), "what the killed one left is cleaned up"
+
+def test_what_a_killed_start_left_is_cleaned_up_by_the_next(folder: Path):
+    left = Path(tempfile.mkdtemp(prefix="fastprocesses-run-"))
+    (left / "store.sock").touch()
+    (folder / "lock").write_text(json.dumps({"pid": 1, "runtime_dir": str(left)}))
+
+    with private_store(folder) as store:
+        assert not left.exists()
+        assert store.socket.parent.stat().st_mode & 0o777 == 0o700
+        assert len(bytes(store.socket)) < 100
+    assert not store.socket.parent.exists()
+
+
+def test_a_folder_of_others_is_never_cleaned_up(folder: Path):
+    theirs = folder / "theirs"
+    theirs.mkdir()
+    (folder / "lock").write_text(json.dumps({"runtime_dir": str(theirs)}))
+
+    with private_store(folder):
+        assert theirs.exists()
 
 
 def test_listening_beyond_loopback_without_authentication_is_warned_of(folder: Path):
@@ -120,7 +139,7 @@ def test_listening_beyond_loopback_without_authentication_is_warned_of(folder: P
 
 
 def _runtime_dir(running: Service) -> Path:
-    title = " ".join(running.child("valkey-server", "store.sock").cmdline())
+    title = " ".join(running.child("valkey-server").cmdline())
     return Path(title.split("unixsocket:")[1].split()[0]).parent
 
 

@@ -459,7 +459,7 @@ def main() -> None:
         )
         for path, file in (("/processes", "processes"), ("/processes/echo", "process")):
             (folder / "bytes" / file).write_bytes(service.ask("GET", path).body)
-        title = " ".join(service.child("server", "unixsocket:").cmdline())
+        title = " ".join(service.child("valkey-server").cmdline())
         store_url = "unix://" + title.split("unixsocket:")[1].split()[0]
         with (
             bare_server(folder / "bytes") as bare_url,

@@ -195,7 +195,7 @@ def test_eaten_replies_do_no_harm(own_store: StoreServer, tmp_path: Path, seed: 
         proxy.share = 0.0
         wait_until(lambda: nothing_left(witness), 20, "the end of all jobs")
         jobs = witness.jobs()
-        assert len(jobs) > 10
+        assert len(jobs) > 2
         assert {job.status for job in jobs} <= {Status.SUCCESSFUL, Status.FAILED}
         assert {job.reason for job in jobs if job.status == Status.FAILED} == set()
         assert {job.attempt for job in jobs} == {1}

@@ -79,10 +79,9 @@ def test_a_problem_tells_what_there_is_and_where_the_faults_are():
 
 
 def test_a_failed_job_replays_its_own_problem():
-    kept = JobProblem(
-        status=400, type="T", title="Bad", detail="So.", errors=[{"pointer": "/inputs/x", "detail": "No."}]
-    )
+    errors = [{"pointer": "/inputs/x", "detail": "No."}]
+    kept = JobProblem(status=400, type="T", title="Bad", detail="So.", errors=errors)
 
-    assert exc.problem(exc.ProcessFailed(kept)) == {
-        "type": "T", "title": "Bad", "status": 400, "detail": "So.", "errors": [{"pointer": "/inputs/x", "detail": "No."}],
-    }  # fmt: skip
+    told = exc.problem(exc.ProcessFailed(kept))
+
+    assert told == {"type": "T", "title": "Bad", "status": 400, "detail": "So.", "errors": errors}

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -18,6 +19,15 @@ JSON_VALUES = st.recursive(
     lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(), children, max_size=4),
     max_leaves=20,
 )
+
+
+def refusal(call: Callable[[], object]) -> OGCException | None:
+    """The problem a call ends in; None: it succeeds. Any other exception is a bug."""
+    try:
+        call()
+    except OGCException as problem:
+        return problem
+    return None
 
 
 def nested(depth: int, opening: str = "[", closing: str = "]") -> bytes:
@@ -101,7 +111,6 @@ def test_the_place_of_a_fault_is_a_json_pointer(body, place):
 @pytest.mark.parametrize(
     "body",
     [
-        nested(200).replace(b"[", b"{", 0),
         b'{"inputs": {"x": "' + b"[" * 5_000 + b'"}}',
         b'{"inputs": {"x": "\\"[' + b"[" * 5_000 + b'\\\\"}}',
         b'{"inputs": {"x": "' + b"7" * 5_000 + b'"}}',
@@ -112,11 +121,17 @@ def test_the_place_of_a_fault_is_a_json_pointer(body, place):
     ],
 )
 def test_what_only_looks_dangerous_is_read(body):
-    if body.startswith(b'{"inputs":['):
-        with pytest.raises(InvalidParameterValue, match="inputs must be an object"):
-            parse_execute_request(body)
-    else:
-        parse_execute_request(body)
+    parse_execute_request(body)
+
+
+def test_the_deepest_nesting_that_is_allowed_is_read():
+    assert (
+        refusal(lambda: parse_execute_request(b'{"inputs":{"x":' + b"[" * 198 + b"]" * 198 + b"}}")) is None
+    )
+    assert (
+        refusal(lambda: parse_execute_request(b'{"inputs":{"x":' + b"[" * 199 + b"]" * 199 + b"}}"))
+        is not None
+    )
 
 
 def test_unknown_members_do_no_harm():
@@ -243,10 +258,8 @@ def test_depth_is_what_recursion_finds(value, max_depth, wraps, pretty):
 
 @given(st.binary() | st.text().map(str.encode) | JSON_VALUES.map(lambda value: json.dumps(value).encode()))
 def test_whatever_is_sent_is_read_or_refused_as_a_problem(body):
-    try:
-        parse_execute_request(body)
-    except OGCException as problem:
-        assert problem.status == 400
+    problem = refusal(lambda: parse_execute_request(body))
+    assert problem is None or problem.status == 400
 
 
 @given(
@@ -261,10 +274,8 @@ def test_whatever_is_sent_is_read_or_refused_as_a_problem(body):
     )
 )
 def test_members_of_any_kind_are_read_or_refused_as_a_problem(members):
-    try:
-        parse_execute_request(json.dumps(members).encode())
-    except OGCException as problem:
-        assert problem.errors
+    problem = refusal(lambda: parse_execute_request(json.dumps(members).encode()))
+    assert problem is None or problem.errors
 
 
 def test_a_deep_body_is_refused_whatever_the_recursion_limit():

@@ -116,9 +116,9 @@ def _load_in_child(plugins: list[InstalledPlugin], load_seconds: float) -> tuple
         The records up to the plugin that ended the child, and why it ended; empty when it loaded all.
     """
     with _Loader(plugins) as loader:
+        if not loader.started():
+            return [], "the program that loads plugins did not start"
         records: list[PluginRecord] = []
-        with contextlib.suppress(TimeoutError):
-            loader.line(START_SECONDS)  # the interpreter is up; the next lines tell of the plugins
         while len(records) < len(plugins):
             try:
                 line = loader.line(load_seconds)
@@ -160,6 +160,13 @@ class _Loader:
             else:
                 self._child.kill()
         self._child.wait()
+
+    def started(self) -> bool:
+        """Wait until the interpreter is up."""
+        try:
+            return self.line(START_SECONDS) is not None
+        except TimeoutError:
+            return False
 
     def line(self, seconds: float) -> bytes | None:
         """Wait for the next line; None: the child has closed its end."""

@@ -32,6 +32,7 @@ _COORDINATES: dict[str, dict[str, Any]] = {
 }
 """By kind of geometry. An empty list is an empty geometry (RFC 7946, 3.1)."""
 
+WITH_COORDINATES = frozenset(_COORDINATES)
 KINDS = (*_COORDINATES, "GeometryCollection")
 
 

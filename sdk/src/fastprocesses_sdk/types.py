@@ -287,9 +287,7 @@ class FeatureCollection(GeoJSON):
         features = members.get("features")
         if not isinstance(features, list | tuple):
             raise GeoJSONError("Expected the member `features` of the FeatureCollection to be an array")
-        return cls._wrap(
-            {**members, "features": [_numbered(item, index) for index, item in enumerate(features)]}
-        )
+        return cls._wrap({**members, "features": _features_of(features)})
 
     @property
     def features(self) -> list[Feature]:
@@ -333,6 +331,32 @@ def _check_geometry(members: Any) -> str:
     if not isinstance(members.get(content), list | tuple):
         raise GeoJSONError(f"Expected the member `{content}` of the {kind} to be an array")
     return str(kind)
+
+
+def _features_of(items: Iterable[Any]) -> list[Feature]:
+    """Take features; those in plain JSON, of which there may be very many, without detours."""
+    features = []
+    for index, item in enumerate(items):
+        if _is_plain_feature(item):
+            feature = Feature.__new__(Feature)
+            feature.members = item
+        else:
+            feature = _numbered(item, index)
+        features.append(feature)
+    return features
+
+
+def _is_plain_feature(item: Any) -> bool:
+    if type(item) is not dict or item.get("type") != "Feature":
+        return False
+    geometry = item.get("geometry")
+    if geometry is None:
+        return True
+    return (
+        type(geometry) is dict
+        and geometry.get("type") in geojson.WITH_COORDINATES
+        and type(geometry.get("coordinates")) is list
+    )
 
 
 def _numbered(item: Any, index: int) -> Feature:

@@ -1,7 +1,9 @@
 """Values on their way into a process and out of it."""
 
+import contextlib
+import gc
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from fastprocesses_sdk.schema import JSON_MEDIA_TYPE, Shape, read_custom
+
+_LARGE_BYTES = 1 << 18
 
 
 class InputValue(Struct, frozen=True, kw_only=True):
@@ -72,7 +76,8 @@ def _decoder(wire: Any) -> Callable[[bytes], Any]:
 
     def decode(data: bytes) -> Any:
         try:
-            return decoder.decode(data)
+            with _without_collecting(data):
+                return decoder.decode(data)
         except msgspec.ValidationError:
             # JSON Schema counts 1.0 among the integers, msgspec does not; only such values come here twice
             plain = msgspec.json.decode(data)
@@ -82,6 +87,19 @@ def _decoder(wire: Any) -> Callable[[bytes], Any]:
             return msgspec.convert(whole, wire, dec_hook=read_custom)
 
     return decode
+
+
+@contextlib.contextmanager
+def _without_collecting(data: bytes) -> Iterator[None]:
+    """Keep the garbage collector from walking over a large value again and again while it grows."""
+    if len(data) < _LARGE_BYTES or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _whole_numbers(value: Any) -> Any:

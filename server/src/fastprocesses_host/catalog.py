@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from fastprocesses_host.ogc.exceptions import NoSuchProcess
 from fastprocesses_host.ogc.negotiation import same_media_type
 from fastprocesses_host.ogc.processes import format_code
-from fastprocesses_host.schemas import ValueSchema
+from fastprocesses_host.schemas.validators import ValueSchema
 from fastprocesses_host.store.announcements import Announcement
 
 

@@ -16,10 +16,8 @@ from fastprocesses_host.ogc.execute import ExecuteRequest, decode_value, pointer
 from fastprocesses_host.ogc.jobs import AskedOutput, AskedResults
 from fastprocesses_host.ogc.negotiation import choose_media_type, parse_media_type, same_media_type
 from fastprocesses_host.ogc.processes import described_media_types
-from fastprocesses_host.schemas import Fault
+from fastprocesses_host.schemas.faults import Fault, faults_of
 
-LARGE_BYTES = 32 * 1024
-"""From this size on only the first fault of a value is told; to find more would take seconds."""
 MAX_FAULTS = 20
 """How many faults a problem tells."""
 
@@ -42,7 +40,7 @@ class CheckedInput(Struct, frozen=True, kw_only=True):
     """Of the value, as the caller named it or the schema's fitting branch has it; empty: not told."""
 
 
-class _Rejected(Exception):  # noqa: N818 - never leaves this module
+class _Rejected(Exception):
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = list(faults)
 
@@ -167,10 +165,8 @@ def _read_single(schema: InputSchema, value: Any, raw: Raw) -> _Read:
 
 def _read_several(schema: InputSchema, description: InputDescription, value: Any, raw: Raw) -> _Read:
     """Read the values of an input that may occur several times; a lone one is wrapped (S1.3 rule 1)."""
-    if not isinstance(value, list):
-        reads = [_read_value(schema, value, raw)]
-    else:
-        reads = _read_items(schema, value, raw)
+    is_list = isinstance(value, list)
+    reads = _read_items(schema, value, raw) if is_list else [_read_value(schema, value, raw)]
     _check_occurrences(description, len(reads))
     media_types = {read.media_type for read in reads}
     return _Read(
@@ -215,7 +211,7 @@ def _read_value(schema: InputSchema, value: Any, raw: Raw) -> _Read:
 
 
 def _read_plain(schema: InputSchema, value: Any, raw: Raw) -> _Read:
-    return _Read(raw, _fitting(schema, value, "", large=_is_large(raw)).media_type)
+    return _Read(raw, _fitting(schema, value, "").media_type)
 
 
 def _is_reference(schema: InputSchema, value: dict[str, Any]) -> bool:
@@ -248,13 +244,13 @@ def _unwrapped(schema: InputSchema, value: dict[str, Any], raw: Raw) -> _Read:
         inner = _decoded_text(inner)
         data = msgspec.json.encode(inner)
     try:
-        found = _fitting(schema, inner, media_type, large=_is_large(raw))
+        found = _fitting(schema, inner, media_type)
     except _Rejected as rejected:
         raise rejected.under("value") from None
     return _Read(data, media_type or found.media_type)
 
 
-def _fitting(schema: InputSchema, value: Any, media_type: str, *, large: bool) -> Format:
+def _fitting(schema: InputSchema, value: Any, media_type: str) -> Format:
     """Find the format a value is in: the one that is named, else the first that fits (S1.3 rule 9).
 
     Raises:
@@ -269,9 +265,8 @@ def _fitting(schema: InputSchema, value: Any, media_type: str, *, large: bool) -
                 _check_base64(value)
             return candidate
     told = candidates[0].schema if len(candidates) == 1 else schema.whole
-    raise _Rejected(
-        told.faults(value, limit=_FAULTS_PER_VALUE, large=large) or [Fault((), "This fits no format.")]
-    )
+    faults = faults_of(told, value, limit=_FAULTS_PER_VALUE)
+    raise _Rejected(faults or [Fault((), "This fits none of the formats of the input.")])
 
 
 def _named_format(schema: InputSchema, value: Any, media_type: str) -> Format:
@@ -330,10 +325,6 @@ def _decoded(raw: Raw) -> Any:
 
 def _items(raw: Raw) -> list[Raw]:
     return msgspec.json.decode(raw, type=list[Raw])
-
-
-def _is_large(raw: Raw) -> bool:
-    return len(memoryview(raw)) > LARGE_BYTES
 
 
 # Wanted outputs

@@ -18,7 +18,7 @@ from fastprocesses_host.child import child_command
 from fastprocesses_host.exits import Exit, StartError
 
 OLDEST_VERSION = (6, 2)
-_RUNTIME_PREFIX = "fastprocesses-"
+_RUNTIME_PREFIX = "fastprocesses-run-"
 _LAST_WORDS_LINES = 5
 _SOCKET = "store.sock"
 _LONGEST_SOCKET_PATH = 100

@@ -18,7 +18,7 @@ from fastprocesses_host.logs import get_logger
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.client import Store, StoreFull, StoreUnavailable
 
-BLOCK_SECONDS = 1.0
+BLOCK_SECONDS = 0.3
 """How long a consumer waits for a message before it looks whether it is to stop."""
 _WAIT_SECONDS = 0.1
 _AWAY_SECONDS = 0.3

@@ -257,14 +257,15 @@ def _signals_as_bytes() -> Iterator[socket.socket]:
     with reading, writing:
         reading.setblocking(False)
         writing.setblocking(False)
-        wakeup_before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
-        before = {number: signal.signal(number, _no_more) for number in (*_STOP_SIGNALS, signal.SIGCHLD)}
+        signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+        for number in (*_STOP_SIGNALS, signal.SIGCHLD):
+            signal.signal(number, _no_more)
         try:
             yield reading
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            signal.set_wakeup_fd(wakeup_before)
+            signal.set_wakeup_fd(-1)
+            for number in _STOP_SIGNALS:  # the process ends now; a signal would only keep it from tidying up
+                signal.signal(number, signal.SIG_IGN)
 
 
 def _no_more(_number: int, _frame: object) -> None:

@@ -8,7 +8,7 @@ from pyproj import Geod
 from shapely import LineString, Polygon
 from shapely.geometry.base import BaseGeometry
 
-from fastprocesses_vector.reading import flat_parts, flattened, is_one_place, tiles
+from fastprocesses_vector.reading import Array, flat_parts, flattened, is_one_place, outlines, tiles
 
 _GEOD = Geod(ellps="WGS84")
 _EDGE_DEGREES = 0.25
@@ -35,8 +35,7 @@ def size_of(geometry: BaseGeometry) -> Size:
         UnusableGeometryError: It can be read in two ways.
     """
     areas = [part for part in flat_parts(flattened(geometry)) if isinstance(part, Polygon)]
-    outlines = [line for part in flat_parts(shapely.force_2d(geometry)) for line in _lines(part)]
-    return Size(area=sum(map(_area, areas)), length=sum(map(_length, outlines)))
+    return Size(area=sum(map(_area, areas)), length=sum(map(_length, outlines(geometry))))
 
 
 def _area(polygon: Polygon) -> float:
@@ -58,18 +57,10 @@ def _ring_area(ring: BaseGeometry) -> float:
     return float(_GEOD.polygon_area_perimeter(positions[:, 0], positions[:, 1])[0])
 
 
-def _lines(part: BaseGeometry) -> list[BaseGeometry]:
-    if isinstance(part, Polygon):
-        return [part.exterior, *part.interiors]
-    return [part] if part.geom_type in ("LineString", "LinearRing") else []
-
-
-def _length(line: BaseGeometry) -> float:
-    positions = shapely.get_coordinates(line)
+def _length(positions: Array) -> float:
     if is_one_place(positions):
         return 0.0
-    short = np.column_stack([np.unwrap(positions[:, 0], period=360), positions[:, 1]])
-    steps = shapely.get_coordinates(shapely.segmentize(LineString(short), _EDGE_DEGREES))
+    steps = shapely.get_coordinates(shapely.segmentize(LineString(positions), _EDGE_DEGREES))
     cut = (np.abs(steps[:, 0]) % 360 == 180) | (np.abs(steps[:, 1]) == 90)
     starts, ends = steps[:-1][~(cut[:-1] & cut[1:])], steps[1:][~(cut[:-1] & cut[1:])]
     *_, lengths = _GEOD.inv(starts[:, 0], starts[:, 1], ends[:, 0], ends[:, 1])

@@ -133,7 +133,7 @@ def _flattened_line(line: LineString) -> BaseGeometry:
     positions = shapely.get_coordinates(line)
     if is_one_place(positions):
         return _flattened_part(shapely.Point(positions[:1]))
-    return _wrapped(LineString(_unfolded(positions))) if _jumps(positions).any() else _wrapped(line)
+    return wrapped(LineString(_unfolded(positions))) if _jumps(positions).any() else wrapped(line)
 
 
 def _flattened_polygon(polygon: Polygon) -> BaseGeometry:
@@ -142,16 +142,46 @@ def _flattened_polygon(polygon: Polygon) -> BaseGeometry:
     ]
     if not rings:
         return _flattened_line(LineString(polygon.exterior.coords))
-    jumps = np.concatenate([_jumps(ring) for ring in rings])
-    if jumps.any() and not (polygon.is_valid and (jumps[jumps > 0] == _WHOLE).all()):
-        if polygon.is_valid:
-            raise UnusableGeometryError(
-                "an edge spans more than 180 degrees of longitude, so that it may go either way around; "
-                "cut the geometry at the antimeridian, or add positions between"
-            )
+    if _goes_the_short_way(polygon):
         return _even_odd(rings)
     valid = polygon if polygon.is_valid else polygonal(shapely.make_valid(Polygon(rings[0], rings[1:])))
-    return _flattened_line(LineString(polygon.exterior.coords)) if valid.is_empty else _wrapped(valid)
+    return _flattened_line(LineString(polygon.exterior.coords)) if valid.is_empty else wrapped(valid)
+
+
+def _goes_the_short_way(polygon: Polygon) -> bool:
+    """Whether edges that span more than half the globe are meant to go over the edge of the map.
+
+    Raises:
+        UnusableGeometryError: They may be meant either way.
+    """
+    spans = np.concatenate([_jumps(shapely.get_coordinates(ring)) for ring in _rings(polygon)])
+    spans = spans[spans > 0]
+    if len(spans) == 0:
+        return False
+    if not polygon.is_valid:
+        return True
+    if (spans == _WHOLE).all():  # around the globe, from one side of the map to the other
+        return False
+    raise UnusableGeometryError(
+        "an edge spans more than 180 degrees of longitude, so that it may go either way around; "
+        "cut the geometry at the antimeridian, or add positions between"
+    )
+
+
+def outlines(geometry: BaseGeometry) -> list[Array]:
+    """Return the positions of all lines and rings; longitudes may lie beyond 180 where they cross the antimeridian.
+
+    Raises:
+        UnusableGeometryError: It can be read in two ways.
+    """
+    found: list[Array] = []
+    for part in flat_parts(shapely.force_2d(geometry)):
+        if isinstance(part, Polygon):
+            rings = [shapely.get_coordinates(ring) for ring in _rings(part)]
+            found += map(_unfolded, rings) if _goes_the_short_way(part) else rings
+        elif isinstance(part, LineString):
+            found.append(_unfolded(shapely.get_coordinates(part)))
+    return found
 
 
 def _rings(polygon: Polygon) -> list[BaseGeometry]:
@@ -171,7 +201,7 @@ def _unfolded(positions: Array) -> Array:
 
 def _even_odd(rings: list[Array]) -> BaseGeometry:
     """Fill what lies inside an odd number of rings: at a pole no ring is the outer one."""
-    areas = [_wrapped(polygonal(shapely.make_valid(Polygon(_closed(_unfolded(ring)))))) for ring in rings]
+    areas = [wrapped(polygonal(shapely.make_valid(Polygon(_closed(_unfolded(ring)))))) for ring in rings]
     return polygonal(reduce(shapely.symmetric_difference, areas))
 
 
@@ -185,10 +215,6 @@ def _closed(ring: Array) -> Array:
 
 def wrapped(geometry: BaseGeometry) -> BaseGeometry:
     """Bring what lies beyond the antimeridian to the other side of the map."""
-    return _wrapped(geometry)
-
-
-def _wrapped(geometry: BaseGeometry) -> BaseGeometry:
     west, _, east, _ = geometry.bounds
     if west >= -_HALF and east <= _HALF:
         return geometry

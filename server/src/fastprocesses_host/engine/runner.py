@@ -101,7 +101,7 @@ class Runner:
                 ending = endings.failed("engine", "The server failed to run the process.")
             self._finish(run, ending)
         finally:
-            shutil.rmtree(workdir, ignore_errors=True)
+            _remove(workdir)
         seconds = round(time.monotonic() - started_seconds, 3)
         told = ending.reason if isinstance(ending, Failed) else type(ending).__name__.lower()
         log.info("job ended", process=run.claimed.job.process_id, ending=told, seconds=seconds)
@@ -368,6 +368,13 @@ def ending_of_stop(run: Run) -> Ending | None:
     if run.stop == "overtime":
         return endings.timed_out(run.claimed.limits)
     return Stopped(run.stop)
+
+
+def _remove(workdir: Path) -> None:
+    try:
+        workdir.rmdir()  # most jobs leave nothing in it
+    except OSError:
+        shutil.rmtree(workdir, ignore_errors=True)
 
 
 def _length(output: Output) -> int:

@@ -62,7 +62,7 @@ class Ticker:
     def stop(self) -> None:
         """Stop ticking; runs that are left lose their leases in time."""
         self._stopped.set()
-        for thread in self._threads:
+        for thread in self._threads[:2]:  # the one that listens is waiting for a message, and writes nothing
             thread.join(timeout=1.0)
 
     def _tick(self) -> None:

@@ -13,7 +13,7 @@ ABOUT_BLANK = "about:blank"
 """The type of a problem that is told by its status alone (RFC 9457 section 4.2.1)."""
 
 
-class OGCException(Exception):  # noqa: N818 - the standard's word
+class OGCException(Exception):
     """A problem the client is told of.
 
     Attributes:

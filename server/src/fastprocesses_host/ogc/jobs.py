@@ -198,8 +198,8 @@ def job_links(job: Job, urls: Urls) -> list[Link]:
 
 def timestamp(milliseconds: int) -> str:
     """Give a time as RFC 3339 has it, in UTC with milliseconds and Z."""
-    moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
+    moment = datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat()
+    return f"{moment[:19]}.{milliseconds % 1000:03d}Z"
 
 
 def _results_links(job: Job, urls: Urls) -> list[Link]:

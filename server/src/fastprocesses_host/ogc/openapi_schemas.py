@@ -96,7 +96,7 @@ def _set_parts(kept: Schema, schema: Mapping[str, Any]) -> None:
         _set_additional(kept, schema)
     if "items" in kept or "prefixItems" in schema:
         kept["items"] = {} if "prefixItems" in schema else openapi_schema(kept["items"])
-    if "not" in kept and not _KEPT.issuperset(kept["not"] if isinstance(kept["not"], Mapping) else ()):
+    if "not" in kept and openapi_schema(kept["not"]) != kept["not"]:
         del kept["not"]
     _array(kept)
 

@@ -1,0 +1,1 @@
+"""JSON Schemas: what a value must be, and what is wrong with it."""
