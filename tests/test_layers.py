@@ -53,7 +53,9 @@ def part_of(file: Path) -> str:
 
 
 def server_files() -> list[Path]:
-    return sorted(file for file in SERVER.rglob("*.py") if file.parent != SERVER or file.name != "__init__.py")
+    return sorted(
+        file for file in SERVER.rglob("*.py") if file.parent != SERVER or file.name != "__init__.py"
+    )
 
 
 def test_every_part_has_a_layer() -> None:

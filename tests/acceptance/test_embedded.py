@@ -15,6 +15,8 @@ from fastprocesses_host.private_store import private_store
 from tests.acceptance.service import Service, run_command, service, survivors
 from tests.support import wait_until
 
+MISBEHAVING = Path(__file__).parents[1] / "plugins"
+
 
 def test_the_start_tells_url_processes_plugins_data_and_how_to_stop(running: Service):
     text = "\n".join(running.lines)
@@ -101,14 +103,19 @@ def test_jobs_and_results_are_there_after_stop_and_start(folder: Path):
         assert survivors(tree, 0.5) == []
         assert not runtime_dir.exists()
 
-    with service(folder) as second:
+    with service(folder, environ={"PYTHONPATH": str(MISBEHAVING)}) as second:
         path = done.removeprefix(first.url)
         assert second.ask("GET", path).json["status"] == "successful"
         assert second.ask("GET", path + "/results").json["message"] == "kept"
+        mark = folder / "mark"
+        second.execute("family", {"seconds": 600, "mark": str(mark)}, asynchronous=True)
+        wait_until(mark.exists, 10, "the job's children")
         tree = second.tree()
         second.process.kill()
 
         assert second.process.wait(5) == -signal.SIGKILL
+        daemon = int((folder / "mark.daemon").read_text())
+        assert daemon in {process.pid for process in tree}, "a grandchild in a session of its own"
         assert survivors(tree) == []
 
 

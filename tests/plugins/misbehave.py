@@ -51,8 +51,12 @@ async def sleep_async(seconds: float, mark: str = "") -> str:
 @fp.process
 def family(seconds: float, mark: str = "") -> str:
     """Wait for a child, with a grandchild that left group and session."""
-    daemon = f"import os, time; os.setsid(); open({mark + '.daemon'!r}, 'w').write(str(os.getpid())); time.sleep({seconds})"
-    subprocess.Popen([sys.executable, "-c", f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {daemon!r}])"]).wait()
+    daemon = (
+        "import os, time; os.setsid(); "
+        f"open({mark + '.daemon'!r}, 'w').write(str(os.getpid())); time.sleep({seconds})"
+    )
+    parent = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {daemon!r}])"
+    subprocess.Popen([sys.executable, "-c", parent]).wait()
     while not Path(mark + ".daemon").exists():
         time.sleep(0.01)
     child = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({seconds})"])
@@ -133,7 +137,7 @@ def talk(lines: int = 3, *, job: fp.Job = fp.NO_JOB) -> str:
 @fp.process
 def surroundings() -> list[str]:
     """Tell where the process finds itself."""
-    return [os.environ.get("LEFT_BEHIND", ""), os.getcwd(), str(os.getpid())]
+    return [os.environ.get("LEFT_BEHIND", ""), str(Path.cwd()), str(os.getpid())]
 
 
 @fp.process

@@ -1,6 +1,5 @@
 """Large values as files: written once, found by location, and nothing else is ever opened."""
 
-import os
 import stat
 from pathlib import Path
 
@@ -39,7 +38,14 @@ def test_what_is_deleted_is_gone_and_may_be_deleted_again(values: FileValues) ->
 
 @pytest.mark.parametrize(
     "location",
-    ["", "file:", "file:../../etc/passwd", "/etc/passwd", "file:/etc/passwd", f"file:aa/../{JOB}.0123456789abcdef"],
+    [
+        "",
+        "file:",
+        "file:../../etc/passwd",
+        "/etc/passwd",
+        "file:/etc/passwd",
+        f"file:aa/../{JOB}.0123456789abcdef",
+    ],
 )
 def test_other_locations_are_refused(values: FileValues, location: str) -> None:
     for use in (values.open, values.path, values.delete):
@@ -67,6 +73,6 @@ def test_orphans_are_found_when_they_are_old(values: FileValues) -> None:
     partial = values.path(location).with_name("." + "x" * 53)
     partial.write_bytes(b"half")
     assert list(values.orphans()) == []
-    later = os.stat(partial).st_mtime + 3601
+    later = partial.stat().st_mtime + 3601
     assert list(values.orphans(now_seconds=later)) == [(JOB, location)]
     assert not partial.exists()

@@ -63,7 +63,8 @@ def geometry_schema(kind: str = "") -> dict[str, Any]:
 def _plain_feature() -> dict[str, Any]:
     schema = _object("Feature", "geometry", {"anyOf": [*(_kind(name) for name in KINDS), _NULL]})
     schema["properties"]["properties"] = {"anyOf": [{"type": "object"}, _NULL]}
-    schema["properties"]["id"] = {"anyOf": [{"type": "string"}, {"type": "number"}]}
+    # RFC 7946 knows no null here, many writers of GeoJSON do.
+    schema["properties"]["id"] = {"anyOf": [{"type": "string"}, {"type": "number"}, _NULL]}
     return schema
 
 
