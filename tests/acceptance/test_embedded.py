@@ -4,6 +4,7 @@ import json
 import signal
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -90,18 +91,20 @@ def test_a_part_that_dies_is_started_again_and_jobs_go_on(running: Service, part
 
 
 def test_jobs_and_results_are_there_after_stop_and_start(folder: Path):
-    drain_seconds = 4.0
-    with service(folder, environ={"FASTPROCESSES_DRAIN_SECONDS": str(drain_seconds)}) as first:
+    environ = {"FASTPROCESSES_DRAIN_SECONDS": "4", "FASTPROCESSES_RECORD_SYNC_JOBS": "true"}
+    with service(folder, environ=environ) as first, ThreadPoolExecutor(1) as pool:
         done = first.execute("echo", {"message": "kept"}, asynchronous=True).headers["Location"]
         first.await_status(done, "successful")
-        first.execute("echo", {"message": "busy", "pause": 60}, asynchronous=True)
+        waiting = pool.submit(first.execute, "echo", {"message": "busy", "pause": 60})
+        wait_until(lambda: '"running"' in first.ask("GET", "/jobs").body.decode(), 10, "the job")
         tree, runtime_dir = first.tree(), _runtime_dir(first)
         began = time.monotonic()
 
         assert first.stop(signal.SIGINT) == Exit.OK
-        assert time.monotonic() - began < drain_seconds + 2
+        assert time.monotonic() - began < 6
         assert survivors(tree, 0.5) == []
         assert not runtime_dir.exists()
+        assert waiting.result().status == 503, "who waits is told to come back"
 
     with service(folder, environ={"PYTHONPATH": str(MISBEHAVING)}) as second:
         path = done.removeprefix(first.url)

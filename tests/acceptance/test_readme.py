@@ -8,9 +8,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
+from fastprocesses_host.settings import PREFIX, Settings
 
 from tests.acceptance.service import Service
 
+DEPLOY = Path(__file__).parents[2] / "deploy"
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 
 
@@ -74,3 +77,14 @@ def test_the_process_shown_is_one():
 def test_the_two_commands_are_there():
     assert _blocks("sh", "Start")[0] == "pip install uv && uv run fastprocesses-host run\n"
     assert _blocks("sh", "Development")[0].startswith("pip install uv && uv run pytest\n")
+
+
+def test_the_samples_for_operation_use_settings_that_exist():
+    compose = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text("utf-8"))
+    lines = (DEPLOY / "systemd" / "fastprocesses.env").read_text("utf-8").splitlines()
+    commented = [line.removeprefix("# ") for line in lines]
+    systemd = dict(line.split("=", 1) for line in commented if line.startswith(PREFIX))
+
+    for environ in (compose["x-settings"], systemd):
+        assert {name.removeprefix(PREFIX).lower() for name in environ} <= set(Settings.__struct_fields__)
+        assert Settings.from_env(environ).redis_url

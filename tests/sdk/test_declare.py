@@ -287,7 +287,7 @@ WRONG_RETURNS: list[tuple[Any, Any]] = [
     (str, b"a"),
     (fp.FeatureCollection, fp.Feature()),
     (fp.Point, fp.Point([float("nan"), 1.0])),
-    (dict[str, Any], {"a": object()}),
+    (dict[str, Any], {"a": len}),
     (Annotated[bytes, fp.Media("image/png")], "text"),
     (Annotated[str, fp.Media("text/html")], b"bytes"),
     (Statistics, 1.0),

@@ -4,10 +4,9 @@ import stat
 from pathlib import Path
 
 import pytest
-from fastprocesses_host.store.ids import JobIds
 from fastprocesses_host.store.values import FileValues, NoSuchValue
 
-JOB = JobIds().make(1_700_000_000_000)
+JOB = "018bcfe5-6800-77be-a29b-df0345e8cb02"
 
 
 @pytest.fixture

@@ -122,10 +122,10 @@ class Supervisor:
         """Call once, `seconds` from now, unless the stop has begun by then."""
         self._timers.append((time.monotonic() + seconds, call))
 
-    def stop(self, code: Exit = Exit.OK) -> None:
-        """Begin to stop everything, stage by stage."""
+    def stop(self, code: Exit = Exit.OK, *, at_once: bool = False) -> None:
+        """Begin to stop everything, stage by stage, or, where there is nothing to finish, at once."""
         if self._stop_began is None:
-            self._code, self._stop_began = code, time.monotonic()
+            self._code, self._stop_began, self._at_once = code, time.monotonic(), at_once
 
     def run(self) -> Exit:
         """Start all parts and keep them running; return when all have ended."""
@@ -220,12 +220,12 @@ class Supervisor:
             return
         how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with code {code}"
         if code == CHILD_CONFIGURATION:
-            self.stop(Exit.SETTINGS)
+            self.stop(Exit.SETTINGS, at_once=not self.ready)
         elif not self.ready and part.deaths >= STARTS_BEFORE_GIVING_UP:
             self.tell("error", f"the {part.name} {how}, {part.deaths} times in a row; giving up")
             if words := part.last_words():
                 self.tell("error", words)
-            self.stop(Exit.STORE if part.name == "store" else Exit.FAILED)
+            self.stop(Exit.STORE if part.name == "store" else Exit.FAILED, at_once=True)
         else:
             delay_seconds = part.start_at - time.monotonic()
             self.tell(
@@ -259,7 +259,8 @@ def _signals_as_bytes() -> Iterator[socket.socket]:
         writing.setblocking(False)
         signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
         for number in (*_STOP_SIGNALS, signal.SIGCHLD):
-            signal.signal(number, _no_more)
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                signal.signal(number, _no_more)
         try:
             yield reading
         finally:
