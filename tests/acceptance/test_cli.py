@@ -1,16 +1,17 @@
 """The command line: help, exit codes, what is said when something cannot start."""
 
-import json
 import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
 from fastprocesses_host.cli.commands import app
+from fastprocesses_host.cli.plugin_table import as_table
 from fastprocesses_host.exits import MEANINGS, Exit
 from fastprocesses_host.settings import PREFIX, Settings
+from fastprocesses_sdk.description import Discovery
 from typer.testing import CliRunner
 
 from tests.acceptance.service import run_command
@@ -129,21 +130,31 @@ def plugin(folder: Path, name: str, code: str) -> None:
 
 def test_plugins_are_listed_with_the_reason_of_one_that_is_left_out(tmp_path: Path):
     plugin(tmp_path, "broken", "raise RuntimeError('no licence found')")
-    environ = {"PYTHONPATH": str(tmp_path)}
+    done = run_command("plugins", "--json", environ={"PYTHONPATH": str(tmp_path)})
+    found = msgspec.json.decode(done.stdout, type=Discovery)
+    plugins = {record.name: record for record in found.plugins}
+    table = as_table(found)
+    rows = {line.split()[0]: line.split() for line in table.splitlines()}
 
-    table = run_command("plugins", environ=environ)
-    document = run_command("plugins", "--json", environ=environ)
-
-    assert (table.returncode, document.returncode) == (0, 0)
-    rows = {line.split()[0]: line.split() for line in table.stdout.splitlines()}
+    assert done.returncode == 0
+    assert plugins["broken"].state == "quarantined"
+    assert "no licence found" in plugins["broken"].reason
+    assert plugins["echo"].processes[0].description.id == "echo"
     assert rows["NAME"] == ["NAME", "VERSION", "SOURCE", "STATE", "PROCESSES"]
     assert rows["echo"][2:] == ["fastprocesses_echo", "loaded", "echo"]
     assert rows["broken"] == ["broken", "1.0", "broken", "quarantined", "-"]
-    assert "no licence found" in table.stdout
-    plugins: dict[str, Any] = {record["name"]: record for record in json.loads(document.stdout)["plugins"]}
-    assert plugins["broken"]["state"] == "quarantined"
-    assert "no licence found" in plugins["broken"]["reason"]
-    assert plugins["echo"]["processes"][0]["description"]["id"] == "echo"
+    assert "no licence found" in table
+
+
+def test_the_bare_list_of_plugins_is_a_table():
+    done = run_command("plugins")
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("NAME ")
+
+
+def test_no_plugins_is_told_with_what_to_do():
+    assert "pip install" in as_table(Discovery(sdk_version="0", python_version="0", plugins=[]))
 
 
 def test_the_manual_lists_every_exit_code():

@@ -11,7 +11,7 @@ import redis
 from fastprocesses_host.exits import Exit
 from fastprocesses_host.private_store import find_program
 
-from tests.acceptance.service import COMMAND, Command, Service, survivors
+from tests.acceptance.service import COMMAND, DRAIN_SECONDS, Command, Service, survivors
 from tests.support import StoreServer, short_folder
 
 DRAMATIQ = str(Path(sys.executable).parent / "dramatiq")
@@ -27,24 +27,23 @@ def users_store() -> Iterator[StoreServer]:
 
 
 def test_host_worker_and_bare_dramatiq_share_a_store(users_store: StoreServer, key_prefix: str, folder: Path):
+    url = users_store.url
     environ = {"FASTPROCESSES_KEY_PREFIX": key_prefix, "FASTPROCESSES_SLOTS": "1"}
-    with Service(folder, "--redis-url", users_store.url, environ=environ, wait=False) as host:
-        with Command(
-            COMMAND, "worker", "--redis-url", users_store.url, log=folder / "worker", environ=environ
-        ) as worker:
-            host.await_ready()
-            assert host.execute("echo", {"message": "by our command"}).json["message"] == "by our command"
-            tree = worker.tree()
-            assert worker.stop() == Exit.OK
-            assert survivors(tree, 1) == []
-
-        waiting = host.execute("echo", {"message": "by Dramatiq's"}, asynchronous=True).headers["Location"]
-        assert host.ask("GET", waiting).json["status"] == "accepted", "nobody is there to run it"
-        bare = (DRAMATIQ, "--processes", "1", "--threads", "1", "fastprocesses_host.actors")
-        settings = environ | {"FASTPROCESSES_REDIS_URL": users_store.url}
+    settings = environ | {"FASTPROCESSES_REDIS_URL": url}
+    bare = (DRAMATIQ, "--processes", "1", "--threads", "1", "fastprocesses_host.actors")
+    with (
+        Service(folder, "--redis-url", url, environ=environ, wait=False) as host,
+        Command(COMMAND, "worker", "--redis-url", url, log=folder / "worker", environ=environ) as worker,
+    ):
+        host.await_ready()
+        assert host.execute("echo", {"message": "by our command"}).json["message"] == "by our command"
+        tree = worker.tree()
+        worker.process.terminate()
         with Command(*bare, log=folder / "bare", environ=settings) as dramatiq:
-            host.await_status(waiting, "successful")
-            assert host.ask("GET", waiting + "/results").json["message"] == "by Dramatiq's"
+            assert worker.process.wait(DRAIN_SECONDS + 5) == Exit.OK
+            assert survivors(tree, 1) == []
+            waiting = host.execute("echo", {"message": "by Dramatiq's"}, asynchronous=True)
+            host.await_status(waiting.headers["Location"], "successful")
             tree = dramatiq.tree()
             assert dramatiq.stop() == 0
             assert survivors(tree, 1) == []

@@ -78,7 +78,10 @@ def test_a_port_in_use_is_refused(running: Service, folder: Path):
 def test_a_part_that_dies_is_started_again_and_jobs_go_on(running: Service, part: str):
     location = running.execute("echo", {"message": "before"}, asynchronous=True).headers["Location"]
     running.await_status(location, "successful")
-    running.child(part).kill()
+    child = running.child(part)
+    family = [child, *child.children(recursive=True)]
+    child.kill()
+    assert survivors(family) == []
 
     def goes_on() -> bool:
         with suppress(OSError):
@@ -110,6 +113,7 @@ def test_jobs_and_results_are_there_after_stop_and_start(folder: Path):
         path = done.removeprefix(first.url)
         assert second.ask("GET", path).json["status"] == "successful"
         assert second.ask("GET", path + "/results").json["message"] == "kept"
+        wait_until(lambda: second.ask("GET", "/processes/family").status == 200, 10, "the plugin")
         mark = folder / "mark"
         second.execute("family", {"seconds": 600, "mark": str(mark)}, asynchronous=True)
         wait_until(mark.exists, 10, "the job's children")

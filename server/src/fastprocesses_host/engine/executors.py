@@ -6,9 +6,11 @@ import queue
 import secrets
 import select
 import selectors
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -47,8 +49,9 @@ class ExecutorLost(Exception):
 class Executor:
     """One child process, its socket, and how its death is seen."""
 
-    def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket, executor_id: str) -> None:
-        self.id = executor_id
+    def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket, workdir: Path) -> None:
+        self.id = workdir.name
+        self.workdir = workdir
         self.pid = process.pid
         self.sources: set[str] = set()
         self.jobs = 0
@@ -90,6 +93,12 @@ class Executor:
             raise ExecutorLost(self._process.returncode)
         return []
 
+    def empty_workdir(self) -> None:
+        """Remove what a job left in its folder; making and removing one for each job takes longer than most jobs."""
+        if os.listdir(self.workdir):  # noqa: PTH208 - on the way of every job
+            shutil.rmtree(self.workdir, ignore_errors=True)
+            self.workdir.mkdir(mode=0o700, exist_ok=True)
+
     def wake(self) -> None:
         """Make a waiting `receive` return; from any thread."""
         with contextlib.suppress(OSError):
@@ -113,6 +122,7 @@ class Executor:
     def close(self) -> None:
         """End the executor and give back its descriptors."""
         self.end()
+        shutil.rmtree(self.workdir, ignore_errors=True)
         for descriptor in (self._wake_read, self._wake_write, self._death):
             os.close(descriptor)
 
@@ -137,7 +147,8 @@ class Executors:
         self._requests: queue.SimpleQueue[Future[Executor] | None] = queue.SimpleQueue()
         self._is_closed = False
         self._output = OutputDrain()
-        self._sentinel, self._sentinel_pipe = start_sentinel(worker_id)
+        self._folder = Path(tempfile.mkdtemp(prefix="fastprocesses-"))
+        self._sentinel, self._sentinel_pipe = start_sentinel(worker_id, self._folder)
         # Parent-death signals follow the thread that forked, so one long-lived thread spawns.
         self._spawner = threading.Thread(target=self._spawn_on_request, name="spawner", daemon=True)
         self._spawner.start()
@@ -167,6 +178,7 @@ class Executors:
         if executor.has_ended or self._is_worn(executor):
             self.discard(executor)
             return
+        executor.empty_workdir()
         with self._lock:
             surplus = [one for one in self._idle if len(self._all) > self._settings.slot_count][:1]
             for one in surplus:
@@ -233,7 +245,8 @@ class Executors:
 
     def _spawn(self) -> Executor:
         ours, theirs = socket.socketpair()
-        executor_id = secrets.token_hex(8)
+        workdir = self._folder / secrets.token_hex(8)
+        workdir.mkdir(mode=0o700)
         process = subprocess.Popen(
             [
                 *(sys.executable, "-P", "-u", "-m", "fastprocesses_sdk.executor"),
@@ -244,12 +257,12 @@ class Executors:
             stderr=subprocess.PIPE,
             pass_fds=[theirs.fileno()],
             start_new_session=True,
-            env=self._environment(executor_id),
+            env=self._environment(workdir.name),
             cwd="/",
         )
         theirs.close()
         self._tell_sentinel(f"+{process.pid}")
-        executor = Executor(process, ours, executor_id)
+        executor = Executor(process, ours, workdir)
         self._output.add(process, executor)
         with self._lock:
             self._all.add(executor)
@@ -283,11 +296,19 @@ class Executors:
             self._sentinel_pipe.write(f"{line}\n".encode())
 
 
-def start_sentinel(worker_id: str) -> tuple[subprocess.Popen[bytes], socket.SocketIO]:
+def start_sentinel(worker_id: str, folder: Path) -> tuple[subprocess.Popen[bytes], socket.SocketIO]:
     """Start the sentinel of this worker; return it and the pipe that keeps it waiting."""
     ours, theirs = socket.socketpair()
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(Path(sentinel.__file__)), str(theirs.fileno()), worker_id],
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            str(Path(sentinel.__file__)),
+            str(theirs.fileno()),
+            worker_id,
+            str(folder),
+        ],
         stdin=subprocess.DEVNULL,
         pass_fds=[theirs.fileno()],
         start_new_session=True,

@@ -1,10 +1,9 @@
 """One job to its end: claim, execute, finish. Never raises for what a process does."""
 
 import secrets
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -92,25 +91,21 @@ class Runner:
 
     def _bring_to_end(self, run: Run) -> None:
         started_seconds = time.monotonic()
-        workdir = Path(tempfile.mkdtemp(prefix="fastprocesses-"))
-        try:
+        with ExitStack() as executors:  # kept until the results that lie in its folder are stored
             try:
-                ending = self._attempt(run, workdir)
+                ending = self._attempt(run, executors)
             except Exception:  # a bug of ours must not leave the job running for ever
                 log.exception("the engine failed")
                 ending = endings.failed("engine", "The server failed to run the process.")
             self._finish(run, ending)
-        finally:
-            _remove(workdir)
         seconds = round(time.monotonic() - started_seconds, 3)
         told = ending.reason if isinstance(ending, Failed) else type(ending).__name__.lower()
         log.info("job ended", process=run.claimed.job.process_id, ending=told, seconds=seconds)
 
-    def _attempt(self, run: Run, workdir: Path) -> Ending:
+    def _attempt(self, run: Run, executors: ExitStack) -> Ending:
         offer = self._offers.get(run.claimed.job.process_id)
         if offer is None:
             return endings.process_missing(run.claimed.job.process_id)
-        execute = self._execute_frame(run, offer, workdir)
         lost = ExecutorLost(None)
         for _ in range(_LOADING_TRIES):
             if run.stop is not None:
@@ -120,7 +115,9 @@ class Runner:
             except ExecutorLost as error:
                 lost = error
                 continue
-            attempt = Attempt(run, executor, execute, self._settings)
+            attempt = Attempt(
+                run, executor, self._execute_frame(run, offer, executor.workdir), self._settings
+            )
             try:
                 ending = attempt.watch()
             except ExecutorLost as error:
@@ -130,9 +127,9 @@ class Runner:
                 lost = error  # it died before the process began: once more, with a fresh one
                 continue
             if attempt.is_reusable:
-                self._executors.give_back(executor, offer.plugin.source)
+                executors.callback(self._executors.give_back, executor, offer.plugin.source)
             else:
-                self._executors.discard(executor)
+                executors.callback(self._executors.discard, executor)
             return ending
         return ending_of_stop(run) or endings.died(lost.returncode, while_loading=True)
 
@@ -368,13 +365,6 @@ def ending_of_stop(run: Run) -> Ending | None:
     if run.stop == "overtime":
         return endings.timed_out(run.claimed.limits)
     return Stopped(run.stop)
-
-
-def _remove(workdir: Path) -> None:
-    try:
-        workdir.rmdir()  # most jobs leave nothing in it
-    except OSError:
-        shutil.rmtree(workdir, ignore_errors=True)
 
 
 def _length(output: Output) -> int:

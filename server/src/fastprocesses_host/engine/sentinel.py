@@ -1,9 +1,10 @@
 """The worker's sentinel: a process that outlives it for a moment, and ends what it left behind.
 
-It is a program of its own (`python -I -S sentinel.py <descriptor> <worker id>`) and imports nothing but
+It is a program of its own (`python -I -S sentinel.py <descriptor> <worker id> <folder>`) and imports nothing but
 the standard library. The worker writes `+<group>` when an executor starts and `-<group>` when its group is
 gone. When the worker's end of the pipe closes, for whatever reason, the groups that are left are killed, and
 on Linux whatever else carries the worker's id in its environment: what an executor moved out of its group.
+The folder of their working folders goes last.
 """
 
 import os
@@ -25,9 +26,10 @@ def main() -> None:
     for _ in range(_ROUNDS):
         left = [pid for pid in marked(mark) if pid != os.getpid()]
         if not left:
-            return
+            break
         for pid in left:
             kill(pid)
+    remove(sys.argv[3])
 
 
 def watch(descriptor: int) -> set[int]:
@@ -62,6 +64,13 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except OSError:
         return
+
+
+def remove(folder: str) -> None:
+    """Remove a folder with all that is in it."""
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from fastprocesses_host.ogc.exceptions import ServiceUnavailable
 from fastprocesses_host.store.keys import FORMAT, Keys
-from fastprocesses_host.store.operations import Operation, open_store
+from fastprocesses_host.store.operations import Argument, Operation, open_store
 from fastprocesses_host.store.script_files import script_sha, script_text
 
 T = TypeVar("T")
@@ -198,10 +198,12 @@ class Store:
             protocol=2,
         )
         self._url = url
+        self._local = threading.local()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close the connections of this thread and of the pool."""
         with contextlib.suppress(*_AWAY):
+            self._connection().disconnect()  # type: ignore[no-untyped-call]
             self.redis.close()
 
     def run(self, operation: Operation[T]) -> T:
@@ -290,9 +292,25 @@ class Store:
     def _answer(self, operation: Operation[Any]) -> Any:
         arguments = (1, self.keys.prefix, *operation.arguments)
         try:
-            return self.redis.execute_command("EVALSHA", script_sha(operation.script), *arguments)  # type: ignore[no-untyped-call]
+            return self._command("EVALSHA", script_sha(operation.script), *arguments)
         except redis.exceptions.NoScriptError:
-            return self.redis.execute_command("EVAL", script_text(operation.script), *arguments)  # type: ignore[no-untyped-call]
+            return self._command("EVAL", script_text(operation.script), *arguments)
+
+    def _command(self, *arguments: Argument) -> Any:
+        """Send one command on this thread's own connection; half the time of `execute_command` and its pool."""
+        connection = self._connection()
+        try:
+            connection.send_command(*arguments)  # type: ignore[no-untyped-call]
+            return connection.read_response()
+        except _AWAY:
+            connection.disconnect()  # type: ignore[no-untyped-call]
+            raise
+
+    def _connection(self) -> redis.connection.AbstractConnection:
+        if not hasattr(self._local, "connection"):
+            self._local.connection = self.redis.connection_pool.make_connection()
+        connection: redis.connection.AbstractConnection = self._local.connection
+        return connection
 
 
 def refuse_unfit_server(info: dict[str, Any]) -> None:
