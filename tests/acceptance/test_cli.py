@@ -71,9 +71,9 @@ def test_a_setting_that_cannot_be_used_exits_with_3_and_a_sentence(
     done = CliRunner(env=port | settings).invoke(app, arguments)
 
     assert done.exit_code == Exit.SETTINGS
-    assert done.stderr.startswith("error: ")
-    assert sentence in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.output.startswith("error: ")
+    assert sentence in done.output
+    assert "Traceback" not in done.output
 
 
 def test_the_command_line_wins_over_environment_and_file(tmp_path: Path):
