@@ -10,6 +10,7 @@ import pytest
 from fastprocesses_host.private_store import find_program
 from fastprocesses_host.store.client import Store
 from fastprocesses_host.store.keys import Keys
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import StoreServer, short_folder
 
@@ -21,10 +22,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--long"):
-        for item in items:
-            if item.get_closest_marker("long"):
-                item.add_marker(pytest.mark.skip(reason="takes minutes; runs with --long"))
+    for item in items:
+        if item.get_closest_marker("long") and not config.getoption("--long"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes; runs with --long"))
+    items.sort(key=lambda item: "chaos" not in item.nodeid)  # what waits most begins first
+
+
+class ByService(LoadScopeScheduling):
+    """Runs in one process what shares a service: a folder, a file, or one test that starts its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith("tests/chaos/"):
+            return nodeid
+        return "tests/web" if nodeid.startswith("tests/web/") else nodeid.split("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    return ByService(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -236,7 +236,7 @@ def test_messages_given_back_keep_their_order(store: Store) -> None:
     assert store.run(operations.giveback("w1", QUEUE, ids[1:])) == 3
     assert store.run(operations.giveback("w1", QUEUE, ids[1:])) == 0
     assert fetch(store) == ids[1:]
-    store.run(operations.leave("w1"))
+    store.run(operations.leave("w1", ""))
     assert sorted(fetch(store, "w2")) == sorted(ids)
 
 

@@ -12,7 +12,7 @@ from types import FrameType
 import msgspec
 from dramatiq.broker import Broker
 from dramatiq.errors import ConnectionError as BrokerConnectionError
-from dramatiq.middleware import Middleware, MiddlewareError
+from dramatiq.middleware import Middleware
 from dramatiq.worker import Worker as DramatiqWorker
 from fastprocesses_sdk.describe import discover
 from fastprocesses_sdk.description import Discovery
@@ -21,6 +21,7 @@ from fastprocesses_host.engine import processes
 from fastprocesses_host.engine.executors import Executors
 from fastprocesses_host.engine.runner import Offer, Runner
 from fastprocesses_host.engine.tick import Ticker
+from fastprocesses_host.exits import CHILD_CONFIGURATION
 from fastprocesses_host.logs import configure_logging, get_logger
 from fastprocesses_host.queue import QueueBroker, Slots
 from fastprocesses_host.settings import Settings
@@ -52,6 +53,7 @@ class WorkerParts(Middleware):
         self._ticker: Ticker | None = None
         self._values: FileValues | None = None
         self._stop_seconds = 0.0
+        self._offer = ""
 
     @property
     def runner(self) -> Runner:
@@ -60,11 +62,7 @@ class WorkerParts(Middleware):
         return self._runner
 
     def before_worker_boot(self, _broker: Broker, worker: DramatiqWorker) -> None:
-        """Discover, announce, start what the jobs need.
-
-        Raises:
-            MiddlewareError: the worker cannot work; the only exception that stops Dramatiq's boot.
-        """
+        """Discover, announce, start what the jobs need; exit where starting again would be of no use."""
         configure_logging(self._settings, "worker")
         processes.end_with_parent()
         processes.adopt_orphans()
@@ -73,7 +71,7 @@ class WorkerParts(Middleware):
             self._boot(min(self._settings.slot_count, worker.worker_threads))
         except StoreRefused as error:
             log.critical("store refused", reason=str(error))
-            raise MiddlewareError(str(error)) from error
+            raise SystemExit(CHILD_CONFIGURATION) from error  # an Exception would only be logged by Dramatiq
 
     def before_worker_shutdown(self, _broker: Broker, _worker: DramatiqWorker) -> None:
         """Finish, give back or release everything, within `drain_seconds` of the first signal."""
@@ -86,7 +84,7 @@ class WorkerParts(Middleware):
         if self._executors is not None:
             self._executors.close()
         try:
-            self._store.run(operations.leave(self._broker.worker_id))
+            self._store.run(operations.leave(self._broker.worker_id, self._offer))
         except StoreUnavailable:
             log.warning("could not sign off", reason="store away")
         log.info("worker stopped")
@@ -100,12 +98,12 @@ class WorkerParts(Middleware):
         self._wait_for_store()
         if settings.value_folder is not None:
             self._values = FileValues(settings.value_folder)
-        offer = self._announce(discovery)
+        self._offer = self._announce(discovery)
         self._runner = Runner(
             settings, self._store, self._executors, _offers(discovery), self._values, self._broker.worker_id
         )
         self._ticker = Ticker(
-            settings, self._store, self._broker, self._executors, self._runner.runs, self._values, offer
+            settings, self._store, self._broker, self._executors, self._runner.runs, self._values, self._offer
         )
         self._ticker.start()
         log.info(

@@ -230,9 +230,9 @@ def giveback(worker: str, queue: str, job_ids: Sequence[str]) -> Operation[int]:
     return Operation("giveback", (worker, queue, *job_ids), int)
 
 
-def leave(worker: str) -> Operation[int]:
-    """Sign a worker off; what it still held goes back to the queues."""
-    return Operation("leave", (worker,), int)
+def leave(worker: str, offer: str) -> Operation[int]:
+    """Sign a worker off, and what it offers; what it still held goes back to the queues."""
+    return Operation("leave", (worker, offer), int)
 
 
 def dismiss(job_id: str, token: str, *, tombstone_seconds: float) -> Operation[Dismissed]:

@@ -9,4 +9,6 @@ for _, queue in ipairs(redis.call('SMEMBERS', P .. ':queues')) do
   redis.call('DEL', acks)
 end
 redis.call('ZREM', P .. ':workers', ARGV[1])
+-- Others that offer the same say so again with their next tick.
+redis.call('ZREM', P .. ':offers', ARGV[2])
 return 1
