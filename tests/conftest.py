@@ -90,6 +90,12 @@ _prefixes = itertools.count()
 
 
 @pytest.fixture
+def mark(tmp_path: Path) -> str:
+    """The path of a file that a process touches when it begins."""
+    return str(tmp_path / "mark")
+
+
+@pytest.fixture
 def key_prefix() -> str:
     """A prefix that no other test uses."""
     return f"t{os.getpid()}-{next(_prefixes)}"

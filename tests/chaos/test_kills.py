@@ -7,14 +7,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from fastprocesses_host.ogc.exceptions import ResultNotAvailable, ServiceUnavailable
 from fastprocesses_host.ogc.jobs import Status
 from fastprocesses_host.settings import Settings
 
 from tests.chaos.traces import strays
-from tests.host.engine import Engine, Worker, running_engine, running_host
+from tests.host.engine import Engine, Worker, begun, is_gone, running_engine, running_host
 from tests.support import EatingProxy, StoreServer, wait_until
 
 BOUND_SECONDS = 10 + 4
@@ -30,19 +29,6 @@ def settings(own_store: StoreServer) -> Settings:
 def running(settings: Settings, tmp_path: Path) -> Iterator[tuple[Engine, list[Worker]]]:
     with running_engine(settings, tmp_path) as started:
         yield started
-
-
-@pytest.fixture
-def mark(tmp_path: Path) -> str:
-    return str(tmp_path / "mark")
-
-
-def begun(mark: str) -> None:
-    wait_until(lambda: Path(mark).exists(), what="the process")
-
-
-def is_gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def nothing_left(engine: Engine) -> bool:

@@ -169,3 +169,13 @@ def running_engine(
     finally:
         for worker in started:
             worker.stop()
+
+
+def begun(mark: str) -> None:
+    """Wait until a process has touched its mark."""
+    wait_until(lambda: Path(mark).exists(), what="the process")
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, reaped or not."""
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

@@ -12,7 +12,7 @@ from fastprocesses_host.ogc.exceptions import ProcessFailed
 from fastprocesses_host.ogc.jobs import Status
 from fastprocesses_host.settings import Settings
 
-from tests.host.engine import Engine, Worker, running_engine
+from tests.host.engine import Engine, Worker, begun, is_gone, running_engine
 from tests.support import StoreServer, wait_until
 
 
@@ -39,19 +39,6 @@ def engine(running: tuple[Engine, list[Worker]]) -> Engine:
 @pytest.fixture
 def worker(running: tuple[Engine, list[Worker]]) -> Worker:
     return running[1][0]
-
-
-@pytest.fixture
-def mark(tmp_path: Path) -> str:
-    return str(tmp_path / "mark")
-
-
-def begun(mark: str) -> None:
-    wait_until(lambda: Path(mark).exists(), what="the process")
-
-
-def is_gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_job_is_executed(engine: Engine) -> None:

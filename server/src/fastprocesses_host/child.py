@@ -9,12 +9,12 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from fastprocesses_host.lifeline import end_with_parent
+
 HOST_GRACE_SECONDS = 1.0
 """How long requests under way may take once the host was told to stop."""
 STOP_RESERVE_SECONDS = 3.0
 """What of `drain_seconds` is not for a worker's jobs: the host stops before it, the store after it."""
-
-_PR_SET_PDEATHSIG = 1
 
 
 def child_command(part: str, arguments: Sequence[str]) -> list[str]:
@@ -47,10 +47,7 @@ def die_with_parent(parent_pid: int, death_signal: signal.Signals) -> None:
 
     Linux only. Elsewhere a child notices its parent's end only where it talks to it.
     """
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+    end_with_parent(death_signal)
     if os.getppid() != parent_pid:
         os._exit(1)
 

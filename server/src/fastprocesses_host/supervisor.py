@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from msgspec import Struct
 
 from fastprocesses_host.exits import CHILD_CONFIGURATION, Exit
+from fastprocesses_host.lifeline import adopt_orphans
 
 FIRST_DELAY_SECONDS = 0.2
 LONGEST_DELAY_SECONDS = 30.0
@@ -25,7 +26,6 @@ SAME_WISH_SECONDS = 0.5
 LAST_KILLS_SECONDS = 2.0
 """How long the end waits for processes that were sent SIGKILL."""
 
-_PR_SET_CHILD_SUBREAPER = 36
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 Tell = Callable[[str, str], None]
@@ -129,7 +129,7 @@ class Supervisor:
 
     def run(self) -> Exit:
         """Start all parts and keep them running; return when all have ended."""
-        _adopt_orphans()
+        adopt_orphans()
         with _signals_as_bytes() as signals:
             self.watch(signals.fileno(), lambda: self._signalled(signals))
             try:
@@ -278,14 +278,6 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent dies (Linux only)."""
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _child_pids() -> set[int]:

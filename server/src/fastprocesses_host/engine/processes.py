@@ -1,4 +1,4 @@
-"""Processes of the operating system: ending with their parent, how death is seen, what a family uses."""
+"""Processes of the operating system: how death is seen, what a family uses, how it is ended."""
 
 import contextlib
 import os
@@ -9,24 +9,6 @@ import sys
 import psutil
 
 _ROUNDS = 100
-
-
-def end_with_parent() -> None:
-    """Have the kernel kill this process when the thread that started it ends; Linux only."""
-    if sys.platform == "linux":
-        _prctl(1, signal.SIGKILL)
-
-
-def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parents end (PR_SET_CHILD_SUBREAPER); Linux only."""
-    if sys.platform == "linux":
-        _prctl(36, 1)
-
-
-def _prctl(option: int, value: int) -> None:
-    import ctypes
-
-    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
 def death_descriptor(pid: int) -> int:

@@ -28,6 +28,7 @@ from fastprocesses_host.engine.executors import Executor, ExecutorLost, Executor
 from fastprocesses_host.engine.run import Run, Runs
 from fastprocesses_host.logs import get_logger, job_context
 from fastprocesses_host.ogc.jobs import OutputValue
+from fastprocesses_host.ogc.results import plan_formats
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.client import Store
@@ -135,7 +136,6 @@ class Runner:
 
     def _execute_frame(self, run: Run, offer: Offer, workdir: Path) -> Execute:
         asked = run.claimed.job.asked
-        formats = {name: one.media_type for name, one in (asked.outputs or {}).items() if one.media_type}
         return Execute(
             job=run.job_id,
             claim=run.claim,
@@ -145,7 +145,7 @@ class Runner:
             process=offer.process.description.id,
             inputs={name: self._input(value) for name, value in run.claimed.inputs.items()},
             outputs=None if asked.outputs is None else list(asked.outputs),
-            formats=formats,
+            formats=plan_formats(offer.process.description, asked, negotiate=False),
             workdir=str(workdir),
             inline_bytes=self._settings.max_inline_bytes,
         )

@@ -17,7 +17,7 @@ from dramatiq.worker import Worker as DramatiqWorker
 from fastprocesses_sdk.describe import discover
 from fastprocesses_sdk.description import Discovery
 
-from fastprocesses_host.engine import processes
+from fastprocesses_host import lifeline
 from fastprocesses_host.engine.executors import Executors
 from fastprocesses_host.engine.runner import Offer, Runner
 from fastprocesses_host.engine.tick import Ticker
@@ -64,8 +64,8 @@ class WorkerParts(Middleware):
     def before_worker_boot(self, _broker: Broker, worker: DramatiqWorker) -> None:
         """Discover, announce, start what the jobs need; exit where starting again would be of no use."""
         configure_logging(self._settings, "worker")
-        processes.end_with_parent()
-        processes.adopt_orphans()
+        lifeline.end_with_parent()
+        lifeline.adopt_orphans()
         self._drain_at_once_when_told()
         try:
             self._boot(min(self._settings.slot_count, worker.worker_threads))

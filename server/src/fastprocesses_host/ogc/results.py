@@ -292,11 +292,16 @@ class _Layout(Struct, frozen=True, kw_only=True):
         return self.asked.return_preference != "representation" and self.is_large(output_id)
 
     def raw_table(self) -> Answer:
-        """Answer by the table for `response: raw` of 1.0 (/req/core/process-execute-sync-raw-*)."""
+        """Answer by the table for `response: raw` of 1.0 (/req/core/process-execute-sync-raw-*).
+
+        Of several outputs each has its own type: Accept is about the answer as a whole.
+        """
         parts = [
             Part(
                 output_id=output_id,
-                media_type=self.media_type(output_id),
+                media_type=self.media_type(output_id)
+                if len(self.outputs) == 1
+                else self.narrowed(output_id)[0],
                 by_reference=self.selection(output_id).transmission_mode == "reference",
             )
             for output_id in self.outputs

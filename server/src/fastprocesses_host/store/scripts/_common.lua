@@ -11,6 +11,13 @@ local function acks_key(worker, queue) return P .. ':d:__acks__.' .. worker .. '
 -- A first write that frees memory: what follows it in the same script is allowed in a full store.
 local function allow_oom() redis.call('DEL', P .. ':oom') end
 
+-- A list among the arguments: its length, then its items. Gives it, and where the arguments go on.
+local function list_at(position)
+  local count, items = tonumber(ARGV[position]), {}
+  for i = position + 1, position + count do items[#items + 1] = ARGV[i] end
+  return items, position + count + 1
+end
+
 local function read(id, ...)
   return redis.call('HMGET', job_key(id), ...)
 end

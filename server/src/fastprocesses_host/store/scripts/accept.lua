@@ -6,11 +6,7 @@ if redis.call('EXISTS', job_key(id)) == 1 then return {'ok', NOW} end
 if math.abs(tonumber(ARGV[2]) - NOW) > tonumber(ARGV[3]) then return {'clock', NOW} end
 if redis.call('ZCARD', P .. ':accepted') >= tonumber(ARGV[4]) then return {'full', NOW} end
 
-local count = tonumber(ARGV[10])
-local fields = {}
-for i = 11, 10 + count do fields[#fields + 1] = ARGV[i] end
-local inputs = {}
-for i = 11 + count, #ARGV do inputs[#inputs + 1] = ARGV[i] end
+local fields, position = list_at(10)
 
 redis.call('HSET', job_key(id), 's', 'accepted', 'p', process, 'q', queue, 'mq', ARGV[9], unpack(fields))
 if listed == '0' then redis.call('HSET', job_key(id), 'li', '0') end
@@ -22,7 +18,7 @@ if listed ~= '0' then
   if owner ~= '' then redis.call('ZADD', P .. ':jobs:o:' .. owner, 0, id) end
 end
 redis.call('ZADD', P .. ':accepted', NOW + tonumber(ARGV[9]), id)
-for i = 1, #inputs, 2 do redis.call('HSET', P .. ':i:' .. id, inputs[i], inputs[i + 1]) end
+for i = position, #ARGV, 2 do redis.call('HSET', P .. ':i:' .. id, ARGV[i], ARGV[i + 1]) end
 redis.call('SADD', P .. ':queues', queue)
 enqueue(id, queue, 'RPUSH')
 return {'ok', NOW}

@@ -13,15 +13,9 @@ if status ~= 'running' then
   return {status == to and 'ok' or 'final'} -- the first answer was lost, or it was dismissed meanwhile
 end
 
-local position = 6
-local function list()
-  local count = tonumber(ARGV[position])
-  local items = {}
-  for i = position + 1, position + count do items[#items + 1] = ARGV[i] end
-  position = position + count + 1
-  return items
-end
-local fields, lines = list(), list()
+local fields, position = list_at(6)
+local lines
+lines, position = list_at(position)
 
 redis.call('ZREM', P .. ':lease', id)
 local staged, values = P .. ':o:' .. id .. ':' .. claim, P .. ':o:' .. id

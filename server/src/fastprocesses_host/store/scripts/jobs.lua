@@ -3,11 +3,10 @@
 --       number of statuses, statuses…, processes…
 local index, cursor, backwards = P .. ':jobs' .. ARGV[1], ARGV[2], ARGV[3] == '1'
 local limit, budget = tonumber(ARGV[4]), tonumber(ARGV[5])
-local statuses, processes = {}, {}
-local status_count = tonumber(ARGV[6])
-for i = 7, 6 + status_count do statuses[ARGV[i]] = true end
-local process_count = 0
-for i = 7 + status_count, #ARGV do processes[ARGV[i]] = true; process_count = process_count + 1 end
+local wanted, position = list_at(6)
+local statuses, processes, process_count = {}, {}, #ARGV - position + 1
+for _, status in ipairs(wanted) do statuses[status] = true end
+for i = position, #ARGV do processes[ARGV[i]] = true end
 
 local rows, last, scanned, has_more = {}, cursor, 0, 0
 local chunk = math.min(limit + 1, 500)
@@ -23,7 +22,7 @@ while true do
     scanned = scanned + 1
     last = id
     local found = read(id, 's', 'p')
-    if (status_count == 0 or statuses[found[1]]) and (process_count == 0 or processes[found[2]]) then
+    if (#wanted == 0 or statuses[found[1]]) and (process_count == 0 or processes[found[2]]) then
       rows[#rows + 1] = {id, redis.call('HGETALL', job_key(id))}
     end
   end

@@ -4,15 +4,10 @@
 --       number of lost messages, ids…, jobs and claims…
 local worker, lease = ARGV[1], tonumber(ARGV[2])
 allow_oom()
-local position = 4
-local function list()
-  local count = tonumber(ARGV[position])
-  local items = {}
-  for i = position + 1, position + count do items[#items + 1] = ARGV[i] end
-  position = position + count + 1
-  return items
-end
-local queues, held, lost = list(), list(), list()
+local queues, position = list_at(4)
+local held, lost
+held, position = list_at(position)
+lost, position = list_at(position)
 
 -- After a gap in all ticks (the store was away, the machine slept) living workers renew first.
 local last = tonumber(redis.call('HGET', P .. ':ticks', 'last') or NOW)
