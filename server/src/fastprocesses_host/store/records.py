@@ -57,6 +57,8 @@ def record_fields(job: NewJob) -> list[str | int]:
         "pd": job.description_digest,
         "e": job.environment if job.environment != "default" else None,
         "mo": "s" if job.mode == "sync" else None,
+        "li": None if job.listed else "0",
+        "ow": job.owner,
         "tt": round(limits.ttl_seconds * 1000),
         "ti": round(limits.timeout_seconds * 1000),
         "mr": round(limits.max_run_seconds * 1000),

@@ -46,8 +46,10 @@ local function drop_inputs(id)
   local found = redis.call('HMGET', job_key(id), 'ki', 'il')
   if found[1] ~= '1' then
     redis.call('DEL', P .. ':i:' .. id)
-    discard(found[2])
-    redis.call('HDEL', job_key(id), 'il')
+    if found[2] then
+      discard(found[2])
+      redis.call('HDEL', job_key(id), 'il')
+    end
   end
 end
 
@@ -66,7 +68,7 @@ local function finalise(id, listed, from, to, ttl, fields)
   redis.call('HSET', job_key(id), 's', to, 'fi', NOW, 'up', NOW, 'ex', expires, unpack(fields))
   redis.call('HDEL', job_key(id), 'mq', 'mr', 'w', 'dl')
   redis.call('ZADD', P .. ':exp', expires, id)
-  redis.call('ZREM', P .. ':accepted', id)
+  if from == 'accepted' then redis.call('ZREM', P .. ':accepted', id) end
   move(id, listed, from, to)
   drop_inputs(id)
   tell(id, to)
@@ -86,17 +88,17 @@ local function queue_again(id, listed, queue, uncount)
 end
 
 local function remove(id)
-  local found = redis.call('HMGET', job_key(id), 's', 'p', 'ow', 'il', 'ol', 'q')
+  local found = redis.call('HMGET', job_key(id), 's', 'p', 'ow', 'il', 'ol', 'li')
   redis.call('ZREM', P .. ':exp', id)
   redis.call('ZREM', P .. ':lease', id)
   redis.call('ZREM', P .. ':accepted', id)
-  if found[1] then
+  if found[1] and found[6] ~= '0' then
     redis.call('ZREM', P .. ':jobs', id)
     redis.call('ZREM', P .. ':jobs:s:' .. found[1], id)
     redis.call('ZREM', P .. ':jobs:p:' .. found[2], id)
     if found[3] then redis.call('ZREM', P .. ':jobs:o:' .. found[3], id) end
-    discard(found[4])
-    discard(found[5])
   end
+  discard(found[4])
+  discard(found[5])
   redis.call('DEL', job_key(id), P .. ':i:' .. id, P .. ':o:' .. id, P .. ':log:' .. id)
 end

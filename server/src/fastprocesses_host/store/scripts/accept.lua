@@ -9,8 +9,6 @@ if redis.call('ZCARD', P .. ':accepted') >= tonumber(ARGV[4]) then return {'full
 local fields, position = list_at(10)
 
 redis.call('HSET', job_key(id), 's', 'accepted', 'p', process, 'q', queue, 'mq', ARGV[9], unpack(fields))
-if listed == '0' then redis.call('HSET', job_key(id), 'li', '0') end
-if owner ~= '' then redis.call('HSET', job_key(id), 'ow', owner) end
 if listed ~= '0' then
   redis.call('ZADD', P .. ':jobs', 0, id)
   redis.call('ZADD', P .. ':jobs:s:accepted', 0, id)

@@ -20,8 +20,7 @@ if not is_mine then
     finalise(id, listed, 'accepted', 'dismissed', found[5], {'rc', 'deadline'})
     return {'final'}
   end
-  redis.call('HSET', job_key(id), 's', 'running', 'c', claim, 'w', worker, 'up', NOW)
-  if not found[6] then redis.call('HSET', job_key(id), 'st', NOW) end
+  redis.call('HSET', job_key(id), 's', 'running', 'c', claim, 'w', worker, 'up', NOW, 'st', found[6] or NOW)
   redis.call('HINCRBY', job_key(id), 'at', 1)
   redis.call('ZREM', P .. ':accepted', id)
   redis.call('ZADD', P .. ':lease', NOW + tonumber(ARGV[4]), id)
