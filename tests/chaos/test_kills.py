@@ -104,6 +104,7 @@ def test_the_store_is_killed_and_comes_back(
     Path(mark).touch()  # it ends while the store is away
     own_store.start()
     wait_until(lambda: not engine.host.readiness(), 10, "the host")
+    assert all(not task.done() for task in engine.host._tasks)
     assert engine.final(long_id).status == Status.SUCCESSFUL
     assert engine.job(done.id).status == Status.SUCCESSFUL
     assert engine.execute("double", {"number": 5}) == 10

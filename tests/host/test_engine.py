@@ -1,5 +1,6 @@
 """Jobs run by a real worker with real executors: what they do to it, and how they are stopped."""
 
+import contextlib
 import os
 import signal
 import time
@@ -163,3 +164,45 @@ def test_a_killed_executor_fails_its_job(engine: Engine, worker: Worker, mark: s
     assert (job.status, job.reason) == (Status.FAILED, "crashed")
     for name in ("child", "daemon"):
         wait_until(lambda name=name: is_gone(int(Path(f"{mark}.{name}").read_text())), 3, name)
+
+
+@pytest.mark.parametrize(
+    ("how", "status"), [("remove", "successful"), ("files", "successful"), ("long", "successful")]
+)
+def test_litter_leaks_no_executor(engine: Engine, worker: Worker, how: str, status: str) -> None:
+    for _ in range(4):
+        job = engine.final(engine.submit("litter", {"how": how}))
+        assert job.status == status
+        assert len(job.message) <= 1000
+    assert engine.execute("double", {"number": 1}) == 2
+    wait_until(lambda: len(worker.executors()) <= 2, what="no more executors than slots")
+    _, cwd, _ = engine.execute("surroundings")
+    assert list(Path(cwd).iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["surrogate", "own kind"])
+def test_odd_texts_and_exceptions_fail_their_job_only(engine: Engine, how: str) -> None:
+    job = engine.final(engine.submit("litter", {"how": how}))
+    assert (job.status, job.reason) == (Status.FAILED, "error")
+    assert engine.execute("double", {"number": 3}) == 6
+
+
+def test_idle_executors_that_were_killed_cost_nobody_a_job(engine: Engine, worker: Worker) -> None:
+    engine.execute("double", {"number": 1})
+    for executor in worker.executors():
+        executor.kill()
+    assert engine.execute("double", {"number": 5}) == 10
+
+
+def test_a_stopped_executor_is_ended_by_a_dismissal(engine: Engine, worker: Worker) -> None:
+    engine.execute("double", {"number": 1})
+    executors = worker.executors()
+    for executor in executors:
+        executor.suspend()
+    job_id = engine.submit("swallow", {"text": "x" * 900_000})
+    wait_until(lambda: engine.job(job_id).status == Status.RUNNING, what="the claim")
+    engine.dismiss(job_id)
+    assert engine.execute("double", {"number": 5}) == 10
+    for executor in executors:
+        with contextlib.suppress(psutil.Error):
+            executor.resume()

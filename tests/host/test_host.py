@@ -1,6 +1,7 @@
 """Who waits for a job, and what becomes of it: time-outs, callers that go, full queues, other hosts."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from fastprocesses_host.catalog import OfferedProcess
 from fastprocesses_host.host import Host
-from fastprocesses_host.inputs import check_inputs
+from fastprocesses_host.inputs import CheckedInput, check_inputs
 from fastprocesses_host.ogc.exceptions import (
     InvalidQueryParameter,
     JobGone,
@@ -23,6 +25,8 @@ from fastprocesses_host.ogc.execute import ExecuteRequest
 from fastprocesses_host.ogc.jobs import AskedOutput, AskedResults, Job, Status
 from fastprocesses_host.ogc.preferences import ModeChoice
 from fastprocesses_host.settings import Settings
+from fastprocesses_host.store.values import FileValues
+from fastprocesses_sdk.description import Policy, ProcessDescription
 
 from tests.host.engine import Worker
 from tests.support import StoreServer
@@ -206,3 +210,35 @@ def test_what_is_not_there_is_told(settings: Settings) -> None:
                 await host.jobs(limit=10, cursor="nonsense")
 
     asyncio.run(scenario())
+
+
+def test_a_large_input_is_found_by_its_job_for_as_long_as_that_waits(
+    embedded_store: StoreServer, tmp_path: Path
+) -> None:
+    settings = Settings(
+        redis_url=embedded_store.url, key_prefix="large", value_store_url=f"file://{tmp_path}/values"
+    )
+
+    async def scenario() -> None:
+        async with Host(settings) as host:
+            job = host._new_job(OFFERED, AskedResults(), ASYNC)
+            large = {"text": CheckedInput(data=b'"' + b"x" * 2_000_000 + b'"')}
+            assert await host._accepted(job, large)
+            [(owner, _)] = FileValues(tmp_path / "values").orphans(now_seconds=time.time() + 4000)
+            assert owner == job.id
+            full = msgspec.structs.replace(settings, max_queued_jobs=0)
+            async with Host(full) as refusing:
+                with pytest.raises(ServiceUnavailable):
+                    await refusing._accepted(refusing._new_job(OFFERED, AskedResults(), ASYNC), large)
+            assert len(list((tmp_path / "values").rglob("*.*"))) == 1
+
+    asyncio.run(scenario())
+
+
+OFFERED = OfferedProcess(
+    description=ProcessDescription(id="swallow", version="1", title="Swallow", description="Swallow a text."),
+    policy=Policy(),
+    digest="",
+    environment="default",
+    plugin="misbehave",
+)

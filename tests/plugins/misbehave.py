@@ -164,3 +164,22 @@ def swallow(text: str) -> int:
 def _touch(mark: str) -> None:
     if mark:
         Path(mark).write_text(str(os.getpid()))
+
+
+@fp.process
+def litter(how: str, *, job: fp.Job = fp.NO_JOB) -> str:
+    """Treat the folder, the texts and the exceptions of a job badly."""
+    if how == "remove":
+        os.chdir("/")
+        job.workdir.rmdir()
+    elif how == "files":
+        (job.workdir / "left").write_text("behind")
+    elif how == "surrogate":
+        job.message("lone \ud800 surrogate")
+        job.log("another \ud800", field="\ud800")
+        raise RuntimeError("one more \ud800")
+    elif how == "own kind":
+        raise type("Odd", (BaseException,), {})("not an Exception")
+    elif how == "long":
+        job.message("x" * 10_000_000)
+    return "littered"

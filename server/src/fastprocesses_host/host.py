@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Self
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -32,9 +33,16 @@ from fastprocesses_host.ogc.preferences import ModeChoice
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.announcements import Announcement, announcement_decoder, choose_offers
-from fastprocesses_host.store.client import AsyncStore, StoreUnavailable
+from fastprocesses_host.store.client import (
+    BREAKER_SECONDS,
+    AsyncStore,
+    StoreRefused,
+    StoreUnavailable,
+    refuse_other_format,
+    refuse_unfit_server,
+)
 from fastprocesses_host.store.ids import JobIds, created_ms, is_job_id
-from fastprocesses_host.store.keys import Keys, queue_names
+from fastprocesses_host.store.keys import FORMAT, Keys, queue_names
 from fastprocesses_host.store.records import Limits, NewJob, StoredInput
 from fastprocesses_host.store.values import FileValues, NoSuchValue
 
@@ -42,6 +50,8 @@ MOST_JOBS_A_PAGE = 1000
 _FULL = 0.85
 """From this share of its memory on, the store takes no new jobs: what is under way needs the rest."""
 _LOOK_SECONDS = 2.0
+_FIRST_LOOK_SECONDS = 0.1
+_DISMISS_TRIES = 10
 _CHUNK_BYTES = 256 * 1024
 _BACKWARDS = "-"
 
@@ -67,13 +77,14 @@ class Host:
         self._catalog = Catalog.from_announcements(())
         self._offers: dict[str, Announcement] = {}
         self._shown: set[str] = set()
+        self._unreadable: set[str] = set()
         self._ids = JobIds()
         self._clock_offset_ms = 0
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._answered_seconds = float("-inf")
-        self._is_listening = False
         self._is_full = False
+        self._refused = ""
 
     async def __aenter__(self) -> Self:
         """Start listening to the store; it need not be there yet."""
@@ -97,6 +108,8 @@ class Host:
                 )
         await asyncio.sleep(0)
         await self._store.close()
+        if self._values is not None:
+            self._values.close()
 
     @property
     def catalog(self) -> Catalog:
@@ -105,13 +118,13 @@ class Host:
 
     def readiness(self) -> list[str]:
         """Give sentences on what is missing; none when jobs can be taken."""
-        missing = []
+        missing = [self._refused] if self._refused else []
         silent_seconds = time.monotonic() - self._answered_seconds
         if self._store.is_away or silent_seconds > 3 * self.settings.tick_seconds + 1:
             missing.append("The store does not answer.")
         if not self._offers:
             missing.append("No worker has announced its processes yet.")
-        if not self._is_listening:
+        if not self._store.is_listening:
             missing.append("The store's messages are not received yet.")
         return missing
 
@@ -142,10 +155,13 @@ class Host:
         process = self.catalog.get(process_id)
         if self._is_full:
             raise ServiceUnavailable("The store is nearly full. Try again later.", retry_after_seconds=30)
-        stored = await self._store_inputs(inputs)
+        if self._refused:
+            raise ServiceUnavailable(self._refused, retry_after_seconds=60)
+        if self._store.is_away:
+            raise StoreUnavailable
         if choice.mode == "async":
-            return await self._accept(process, request.asked, choice, stored)
-        return await self._wait(process, request.asked, choice, stored, disconnected)
+            return await self._accept(process, request.asked, choice, inputs)
+        return await self._wait(process, request.asked, choice, inputs, disconnected)
 
     async def job(self, job_id: str) -> Job:
         """Read a job.
@@ -242,19 +258,23 @@ class Host:
             raise ResultNotAvailable("The value has expired.")
         return data
 
-    async def _store_inputs(self, inputs: Mapping[str, CheckedInput]) -> dict[str, StoredInput]:
-        return {name: await self._store_input(name, value) for name, value in inputs.items()}
+    async def _store_inputs(self, job_id: str, inputs: Mapping[str, CheckedInput]) -> dict[str, StoredInput]:
+        return {name: await self._store_input(job_id, name, value) for name, value in inputs.items()}
 
-    async def _store_input(self, name: str, value: CheckedInput) -> StoredInput:
+    async def _store_input(self, job_id: str, name: str, value: CheckedInput) -> StoredInput:
         length = len(value.data)
         if length > self.settings.max_value_bytes:
             limit = self.settings.max_value_bytes
             raise BodyTooLarge(f"The input {name} has {length} bytes; {limit} is the most a value may have.")
         if length <= self.settings.max_inline_bytes or self._values is None:
             return StoredInput(value.data, value.media_type)
-        # Not yet of any job: should the job not be accepted, the value is an orphan and is swept.
-        location = await asyncio.to_thread(self._values.put, self._new_id(), value.data)
+        location = await asyncio.to_thread(self._values.put, job_id, value.data)
         return StoredInput(media_type=value.media_type, location=location)
+
+    async def _drop_inputs(self, inputs: Mapping[str, StoredInput]) -> None:
+        for value in inputs.values():
+            if value.location and self._values is not None:
+                await asyncio.to_thread(self._values.delete, value.location)
 
     def _new_id(self) -> str:
         return self._ids.make(time.time_ns() // 1_000_000 + self._clock_offset_ms)
@@ -288,7 +308,7 @@ class Host:
         process: OfferedProcess,
         asked: AskedResults,
         choice: ModeChoice,
-        inputs: Mapping[str, StoredInput],
+        inputs: Mapping[str, CheckedInput],
     ) -> Job:
         """Have the store take a job; its id is made anew once if our idea of the store's clock was wrong."""
         for _ in range(2):
@@ -297,13 +317,24 @@ class Host:
                 return job_as_accepted(job)
         raise StoreUnavailable
 
-    async def _accepted(self, job: NewJob, inputs: Mapping[str, StoredInput]) -> bool:
-        answer = await self._store.run(
-            operations.accept(job, inputs, max_queued_jobs=self.settings.max_queued_jobs)
-        )
+    async def _accepted(self, job: NewJob, inputs: Mapping[str, CheckedInput]) -> bool:
+        """Tell whether the store took the job; false where its id is of another time than the store's."""
+        stored = await self._store_inputs(job.id, inputs)
+        try:
+            answer = await self._store.run(
+                operations.accept(job, stored, max_queued_jobs=self.settings.max_queued_jobs)
+            )
+        except StoreUnavailable:
+            self._dismiss_later(job.id)  # it may have been taken, and its caller will never know
+            raise
+        except ServiceUnavailable:
+            await self._drop_inputs(stored)
+            raise
+        self._clock_offset_ms = answer.now_ms - time.time_ns() // 1_000_000
+        if answer.outcome != "ok":
+            await self._drop_inputs(stored)
         if answer.outcome == "full":
             raise ServiceUnavailable("Too many jobs are waiting. Try again later.", retry_after_seconds=10)
-        self._clock_offset_ms = answer.now_ms - time.time_ns() // 1_000_000
         if answer.outcome == "clock":
             self._ids = JobIds()  # the old ones would go on from a time that never was
         return answer.outcome == "ok"
@@ -313,7 +344,7 @@ class Host:
         process: OfferedProcess,
         asked: AskedResults,
         choice: ModeChoice,
-        inputs: Mapping[str, StoredInput],
+        inputs: Mapping[str, CheckedInput],
         disconnected: Callable[[], Awaitable[None]] | None,
     ) -> Job:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -367,8 +398,11 @@ class Host:
         task.add_done_callback(self._tasks.remove)
 
     async def _dismiss_quietly(self, job_id: str) -> None:
-        with contextlib.suppress(ServiceUnavailable):  # then its deadline or its worker ends it
-            await self._dismiss(job_id)
+        for _ in range(_DISMISS_TRIES):  # beyond these its deadline or its worker ends it
+            with contextlib.suppress(ServiceUnavailable):
+                await self._dismiss(job_id)
+                return
+            await asyncio.sleep(BREAKER_SECONDS)
 
     async def _dismiss(self, job_id: str) -> operations.Dismissed:
         token = secrets.token_hex(8)
@@ -384,8 +418,7 @@ class Host:
     async def _listen(self) -> None:
         async for message in self._store.listen(self._keys.done, self._keys.catalog):
             if message is None:
-                self._is_listening = True
-                await self._reread_waiting()
+                await self._quietly(self._reread_waiting())
             elif message[0] == self._keys.catalog:
                 await self._quietly(self._refresh_catalog())
             else:
@@ -397,17 +430,18 @@ class Host:
         while True:
             await self._quietly(self._tick_once(is_full_turn=turn % 5 == 0))
             turn += 1
-            await asyncio.sleep(self.settings.tick_seconds if self._offers else 0.1)
+            ended_seconds = time.monotonic() + self.settings.tick_seconds
+            while (left_seconds := ended_seconds - time.monotonic()) > 0:
+                await asyncio.sleep(left_seconds if self._offers else min(left_seconds, _FIRST_LOOK_SECONDS))
+                if not self._offers:
+                    await self._quietly(self._refresh_catalog())
 
     async def _tick_once(self, *, is_full_turn: bool) -> None:
+        if is_full_turn:
+            await self._check_store()
         answer = await self._store.run(operations.tick("", lease_seconds=self.settings.lease_seconds))
         self._clock_offset_ms = answer.now_ms - time.time_ns() // 1_000_000
         self._answered_seconds = time.monotonic()
-        await self._refresh_catalog()
-        if is_full_turn:
-            memory = await self._store.read("INFO", "memory")
-            limit = int(memory.get("maxmemory", 0))
-            self._is_full = limit > 0 and int(memory["used_memory"]) > limit * _FULL
         if answer.may_recover:
             recover = operations.recover(
                 lease_seconds=self.settings.lease_seconds,
@@ -416,6 +450,22 @@ class Host:
             )
             await self._store.run(recover)
             await self._store.run(operations.expire())
+        await self._refresh_catalog()
+
+    async def _check_store(self) -> None:
+        """See whether the store is one for us, and how full it is."""
+        info = await self._store.read("INFO")
+        try:
+            refuse_unfit_server(info)
+            refuse_other_format((await self._store.run(operations.open_store(FORMAT)))[0])
+        except StoreRefused as error:
+            if not self._refused:
+                log.critical("store refused", reason=str(error))
+            self._refused = str(error)
+            return
+        self._refused = ""
+        limit = int(info.get("maxmemory", 0))
+        self._is_full = limit > 0 and int(info["used_memory"]) > limit * _FULL
 
     async def _look_after_waiting(self) -> None:
         """The record is the truth, messages only the fast way to it."""
@@ -443,10 +493,8 @@ class Host:
             else dict(zip(*[iter(listed)] * 2, strict=True))
         )
         names = {name.decode(): float(score) for name, score in seen.items()}
-        for name in names.keys() - self._offers.keys():
-            text = await self._store.read("GET", self._keys.offer(name))
-            if text is not None:
-                self._offers[name] = announcement_decoder.decode(text)
+        for name in names.keys() - self._offers.keys() - self._unreadable:
+            await self._read_offer(name)
         shown = choose_offers(names, self._offers)
         if shown != self._shown and shown:
             self._shown = shown
@@ -454,6 +502,18 @@ class Host:
             log.info("catalog changed", processes=len(self._catalog.processes))
         for name in self._offers.keys() - names.keys():
             del self._offers[name]
+
+    async def _read_offer(self, name: str) -> None:
+        text = await self._store.read("GET", self._keys.offer(name))
+        if text is None:
+            return
+        try:
+            self._offers[name] = announcement_decoder.decode(text)
+        except (
+            msgspec.DecodeError
+        ) as error:  # of a worker of another version: its processes are not offered here
+            self._unreadable.add(name)
+            log.warning("announcement not understood", offer=name, reason=str(error))
 
     async def _quietly(self, work: Awaitable[None]) -> None:
         try:

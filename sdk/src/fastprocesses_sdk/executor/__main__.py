@@ -119,6 +119,12 @@ class Executor:
 
     def _read(self) -> None:
         frames = protocol.FrameReader()
+        try:
+            self._read_frames(frames)
+        finally:  # without this thread the worker cannot reach us any more
+            self._kill_group()
+
+    def _read_frames(self, frames: protocol.FrameReader) -> None:
         while True:
             running = self._running
             if running is not None and not select.select([self._connection], [], [], _FLUSH_SECONDS)[0]:
@@ -126,7 +132,7 @@ class Executor:
                 continue
             data = protocol.receive_some(self._connection)
             if not data:
-                self._kill_group()
+                return
             for frame in frames.feed(data):
                 self._receive(frame)
 
@@ -158,7 +164,7 @@ class Executor:
         try:
             process = self._load(execute)
         except Exception as error:
-            return Problem(execute.job, execute.claim, "plugin", str(error), traceback=_traceback())
+            return Problem(execute.job, execute.claim, "plugin", _told(error), traceback=_traceback())
         self.send(Started(execute.job, execute.claim))
         try:
             with _restored(execute.workdir, self._home):
@@ -230,7 +236,7 @@ class RunningJob:
         """Report progress; what comes too fast is sent a little later, the newest only."""
         with self._lock:
             self._percent = self._percent if percent is None else percent
-            self._message = self._message if message is None else message
+            self._message = self._message if message is None else protocol.plain(message)
             self._is_pending = True
             is_due = time.monotonic() - self._sent_seconds >= _MIN_PROGRESS_SECONDS
         if is_due:
@@ -250,7 +256,7 @@ class RunningJob:
         """Report one log line; past the limit they are dropped, and the last one says so."""
         self._log_frames += 1
         if self._log_frames < _MAX_LOG_FRAMES:
-            self._executor.send(Log(self.job, self.claim, level, text, dict(fields)))
+            self._executor.send(Log(self.job, self.claim, level, protocol.plain(text), _plain_fields(fields)))
         elif self._log_frames == _MAX_LOG_FRAMES:
             self._executor.send(
                 Log(self.job, self.claim, "warning", "The log is full; later lines are dropped.")
@@ -284,27 +290,37 @@ def _declared_problem(execute: Execute, error: ProcessError) -> Problem:
         execute.job,
         execute.claim,
         "declared",
-        error.detail,
-        title=error.title,
+        protocol.plain(error.detail),
+        title=protocol.plain(error.title),
         status=error.status,
-        type=error.type,
-        input=error.input,
+        type=protocol.plain(error.type),
+        input=protocol.plain(error.input),
         traceback=_traceback(),
     )
 
 
 def _told(error: BaseException) -> str:
     try:
-        return f"{type(error).__name__}: {error}"
+        return protocol.plain(f"{type(error).__name__}: {error}")
     except Exception:  # an exception whose text raises
         return type(error).__name__
 
 
 def _traceback() -> str:
     try:
-        return traceback.format_exc()[-_MAX_TRACEBACK_CHARACTERS:]
+        return protocol.plain(traceback.format_exc()[-_MAX_TRACEBACK_CHARACTERS:])
     except Exception:
         return ""
+
+
+def _plain_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Give fields that can be sent whatever they are."""
+    return {
+        protocol.plain(str(name)): value
+        if isinstance(value, int | float | bool)
+        else protocol.plain(str(value))
+        for name, value in fields.items()
+    }
 
 
 def _flush_standard_streams() -> None:

@@ -138,6 +138,11 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyFrame] = msgspec.msgpack.Decoder(AnyFrame)
 
 
+def plain(text: str) -> str:
+    """Give a text that can be sent: lone surrogates, which no encoding has, become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def encode_frame(frame: Frame) -> bytes:
     """Give the bytes of one frame, length first."""
     body = _encoder.encode(frame)

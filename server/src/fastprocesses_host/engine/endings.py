@@ -10,7 +10,9 @@ from msgspec import Struct
 from fastprocesses_host.ogc.jobs import JobProblem
 from fastprocesses_host.store.records import Limits
 
-MEMORY_MB = 1024 * 1024
+BYTES_PER_MB = 1024 * 1024
+MOST_CHARACTERS = 4000
+"""Longer texts of processes are cut before they reach a record."""
 
 
 class Succeeded(Struct, frozen=True):
@@ -43,14 +45,15 @@ def failed(reason: str, detail: str, *, title: str = "The process failed", statu
 def raised(problem: Problem, job_id: str) -> Failed:
     """Give the ending for what a process raised; in its own words only where it chose them for the caller."""
     if problem.kind == "declared":
-        errors = [{"pointer": f"/inputs/{problem.input}", "detail": problem.detail}] if problem.input else []
+        detail = problem.detail[:MOST_CHARACTERS]
+        errors = [{"pointer": f"/inputs/{problem.input}", "detail": detail}] if problem.input else []
         return Failed(
             "declared",
             JobProblem(
                 type=problem.type or "about:blank",
-                title=problem.title or "The process refused",
+                title=problem.title[:MOST_CHARACTERS] or "The process refused",
                 status=problem.status,
-                detail=problem.detail,
+                detail=detail,
                 errors=errors,
             ),
         )
@@ -75,7 +78,7 @@ def timed_out(limits: Limits) -> Failed:
 
 def too_much_memory(used_bytes: int, limit_bytes: int) -> Failed:
     """Give the ending of a job that used too much memory."""
-    used, limit = used_bytes // MEMORY_MB, limit_bytes // MEMORY_MB
+    used, limit = used_bytes // BYTES_PER_MB, limit_bytes // BYTES_PER_MB
     return failed("memory", f"The process used {used} MB of memory; {limit} MB is the most it may use.")
 
 
@@ -90,6 +93,12 @@ def process_missing(process_id: str) -> Failed:
     return failed(
         "process-missing", f"The process {process_id!r} is no longer offered by the workers. Submit it again."
     )
+
+
+def process_changed(process_id: str) -> Failed:
+    """Give the ending of a job whose inputs were checked against another description than the installed one."""
+    detail = f"The process {process_id!r} was changed after the job was accepted. Submit it again."
+    return failed("process-changed", detail, title="Process changed", status=503)
 
 
 def worker_lost() -> bytes:

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from fastprocesses_sdk.executor import protocol
 from fastprocesses_sdk.executor.protocol import AnyFrame, Frame
@@ -57,21 +57,50 @@ class Executor:
         self.jobs = 0
         self.first_memory_bytes = 0
         self.on_line: OutputLine | None = None
+        self.streams: list[_Stream] = []
         self.has_ended = False
+        self.is_greeted = False
+        self._lock = threading.Lock()
+        self._is_closed = False
         self._process = process
         self._connection = connection
         self._frames = protocol.FrameReader()
+        self._unsent = b""
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
         self._death = processes.death_descriptor(process.pid)
         self._poll = select.poll()
+        connection.setblocking(False)
         for descriptor in (connection.fileno(), self._wake_read, self._death):
             self._poll.register(descriptor, select.POLLIN)
 
+    @property
+    def is_dead(self) -> bool:
+        """Whether it ended while nobody looked."""
+        return bool(select.select([self._death], [], [], 0)[0])
+
     def send(self, frame: Frame) -> None:
-        """Send one frame; an executor that is gone is seen by the next `receive`."""
-        with contextlib.suppress(OSError):
-            self._connection.sendall(protocol.encode_frame(frame))
+        """Send one frame; what it does not take now goes with the next `receive`, where a dead one is seen too.
+
+        So a stopped executor never makes us wait here, past limits and cancellation.
+        """
+        self._unsent += protocol.encode_frame(frame)
+        self._send_some()
+
+    def await_greeting(self, timeout_seconds: float) -> None:
+        """Wait until it is ready for jobs.
+
+        Raises:
+            ExecutorLost: it ended, is too slow, or speaks another protocol.
+        """
+        frames = self.receive(timeout_seconds)
+        greeting = frames[0] if frames else None
+        if not isinstance(greeting, protocol.Greeting):
+            raise ExecutorLost(None)
+        if not greeting.oldest_version <= protocol.NEWEST_VERSION <= greeting.newest_version:
+            log.error("executor speaks another protocol", sdk=greeting.sdk_version)
+            raise ExecutorLost(None)
+        self.is_greeted = True
 
     def receive(self, timeout_seconds: float) -> list[AnyFrame]:
         """Give the frames that came, none after a wake or the time.
@@ -80,6 +109,8 @@ class Executor:
             ExecutorLost: it ended; all frames it had sent were given before.
         """
         ready = {descriptor for descriptor, _ in self._poll.poll(max(timeout_seconds, 0) * 1000)}
+        if self._unsent:
+            self._send_some()
         if self._wake_read in ready:
             os.read(self._wake_read, 4096)
         if self._connection.fileno() in ready:
@@ -93,11 +124,18 @@ class Executor:
             raise ExecutorLost(self._process.returncode)
         return []
 
-    def empty_workdir(self) -> None:
-        """Remove what a job left in its folder; making and removing one for each job takes longer than most jobs."""
-        if os.listdir(self.workdir):  # noqa: PTH208 - on the way of every job
-            shutil.rmtree(self.workdir, ignore_errors=True)
-            self.workdir.mkdir(mode=0o700, exist_ok=True)
+    def empty_workdir(self) -> bool:
+        """Remove what a job left in its folder; tell whether it is as it was.
+
+        Making and removing a folder for each job takes longer than most jobs.
+        """
+        try:
+            if os.listdir(self.workdir):  # noqa: PTH208 - on the way of every job
+                shutil.rmtree(self.workdir)
+                self.workdir.mkdir(mode=0o700)
+        except OSError:
+            return False
+        return True
 
     def wake(self) -> None:
         """Make a waiting `receive` return; from any thread."""
@@ -110,9 +148,10 @@ class Executor:
 
     def end(self) -> None:
         """Kill the executor with everything it started, and reap it. May be called again."""
-        if self.has_ended:
-            return
-        self.has_ended = True
+        with self._lock:
+            if self.has_ended:
+                return
+            self.has_ended = True
         processes.kill_group(self.pid)  # before the leader is reaped: until then the number is taken
         self._process.wait()
         processes.kill_group(self.pid)
@@ -122,9 +161,21 @@ class Executor:
     def close(self) -> None:
         """End the executor and give back its descriptors."""
         self.end()
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
         shutil.rmtree(self.workdir, ignore_errors=True)
         for descriptor in (self._wake_read, self._wake_write, self._death):
             os.close(descriptor)
+
+    def _send_some(self) -> None:
+        with contextlib.suppress(OSError):  # full, or gone
+            sent = self._connection.send(self._unsent)
+            self._unsent = self._unsent[sent:]
+        events = select.POLLIN | select.POLLOUT if self._unsent else select.POLLIN
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            self._poll.modify(self._connection.fileno(), events)
 
     def _decode(self, data: bytes) -> list[AnyFrame]:
         try:
@@ -163,22 +214,33 @@ class Executors:
         Raises:
             ExecutorLost: a new one did not come up.
         """
+        while (executor := self._take_idle(source)) is not None:
+            if not executor.is_dead:
+                return executor
+            self.discard(executor)
+        request = self._request()
+        try:
+            return self._greeted(request.result(timeout=SPAWN_SECONDS))
+        except (OSError, TimeoutError) as error:
+            log.warning("no executor could be started", reason=str(error))
+            request.add_done_callback(self._keep_warm)  # should it come after all
+            raise ExecutorLost(None) from error
+
+    def _take_idle(self, source: str) -> Executor | None:
         with self._lock:
             executor = next((one for one in self._idle if source in one.sources), None)
             executor = executor or next((one for one in self._idle if not one.sources), None)
             if executor is not None:
                 self._idle.remove(executor)
-                return executor
-        return self._request().result(timeout=SPAWN_SECONDS)
+            return executor
 
     def give_back(self, executor: Executor, source: str) -> None:
         """Keep an executor for the next job, unless it has done enough or grown too much."""
         executor.sources.add(source)
         executor.jobs += 1
-        if executor.has_ended or self._is_worn(executor):
+        if executor.has_ended or self._is_worn(executor) or not executor.empty_workdir():
             self.discard(executor)
             return
-        executor.empty_workdir()
         with self._lock:
             surplus = [one for one in self._idle if len(self._all) > self._settings.slot_count][:1]
             for one in surplus:
@@ -191,7 +253,8 @@ class Executors:
         """End an executor; another one is started when none is left."""
         with self._lock:
             self._all.discard(executor)
-            needs_another = not self._all and not self._is_closed
+            is_short = not self._idle and len(self._all) < self._settings.slot_count
+            needs_another = is_short and not self._is_closed
         executor.close()
         self._tell_sentinel(f"-{executor.pid}")
         if needs_another:
@@ -201,9 +264,10 @@ class Executors:
         """End all executors and the threads that serve them."""
         with self._lock:
             self._is_closed = True
-            everything = list(self._all)
         self._requests.put(None)
         self._spawner.join()
+        with self._lock:
+            everything = list(self._all)
         for executor in everything:
             self.discard(executor)
         self._output.close()
@@ -229,10 +293,13 @@ class Executors:
         return request
 
     def _keep_warm(self, request: Future[Executor]) -> None:
-        if request.exception() is None:
+        if request.exception() is not None:
+            return
+        with contextlib.suppress(ExecutorLost):
+            executor = self._greeted(request.result())
             with self._lock:
                 if not self._is_closed:
-                    self._idle.append(request.result())
+                    self._idle.append(executor)
 
     def _spawn_on_request(self) -> None:
         while (request := self._requests.get()) is not None:
@@ -246,7 +313,7 @@ class Executors:
     def _spawn(self) -> Executor:
         ours, theirs = socket.socketpair()
         workdir = self._folder / secrets.token_hex(8)
-        workdir.mkdir(mode=0o700)
+        workdir.mkdir(mode=0o700, parents=True)
         process = subprocess.Popen(
             [
                 *(sys.executable, "-P", "-u", "-m", "fastprocesses_sdk.executor"),
@@ -266,26 +333,21 @@ class Executors:
         self._output.add(process, executor)
         with self._lock:
             self._all.add(executor)
-        self._greet(executor)
         return executor
 
-    def _greet(self, executor: Executor) -> None:
+    def _greeted(self, executor: Executor) -> Executor:
+        """Give the executor once it is ready for jobs; it is waited for by whoever needs it."""
         try:
-            frames = executor.receive(SPAWN_SECONDS)
-            greeting = frames[0] if frames else None
-            if not isinstance(greeting, protocol.Greeting):
-                raise ExecutorLost(None)
-            if not greeting.oldest_version <= protocol.NEWEST_VERSION <= greeting.newest_version:
-                log.error("executor speaks another protocol", sdk=greeting.sdk_version)
-                raise ExecutorLost(None)
+            if not executor.is_greeted:
+                executor.await_greeting(SPAWN_SECONDS)
         except ExecutorLost:
             self.discard(executor)
             raise
+        return executor
 
     def _environment(self, executor_id: str) -> dict[str, str]:
         threads = str(max(1, (os.cpu_count() or 1) // self._settings.slot_count))
-        own = {"FASTPROCESSES_REDIS_URL"}  # process code has no business in the store
-        environment = {name: value for name, value in os.environ.items() if name not in own}
+        environment = dict(os.environ)  # our own settings were taken out of it when the worker booted
         environment.update({name: threads for name in _BLAS_VARIABLES if name not in environment})
         environment[EXECUTOR_VARIABLE] = executor_id
         environment[sentinel.WORKER_VARIABLE] = self._worker_id
@@ -325,7 +387,6 @@ class OutputDrain:
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
-        self._lock = threading.Lock()
         self._wake_read, self._wake_write = os.pipe()
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
         self._thread = threading.Thread(target=self._drain, name="output", daemon=True)
@@ -335,10 +396,11 @@ class OutputDrain:
         """Drain standard output and error of a new executor until they close."""
         assert process.stdout is not None
         assert process.stderr is not None
-        for name, stream in (("stdout", process.stdout), ("stderr", process.stderr)):
-            os.set_blocking(stream.fileno(), False)
-            with self._lock:
-                self._selector.register(stream, selectors.EVENT_READ, _Stream(name, executor))
+        for name, file in (("stdout", process.stdout), ("stderr", process.stderr)):
+            os.set_blocking(file.fileno(), False)
+            stream = _Stream(name, file, executor)
+            executor.streams.append(stream)
+            self._selector.register(file, selectors.EVENT_READ, stream)
         os.write(self._wake_write, b"!")
 
     def close(self) -> None:
@@ -351,36 +413,44 @@ class OutputDrain:
 
     def _drain(self) -> None:
         while True:
-            for key, _ in self._selector.select():
-                if key.data is None:
-                    if b"." in os.read(self._wake_read, 4096):
-                        return
-                    continue
-                self._read(cast("IO[bytes]", key.fileobj), key.data)
-
-    def _read(self, stream: IO[bytes], state: "_Stream") -> None:
-        try:
-            data = os.read(stream.fileno(), 65536)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        for line in state.lines(data):
-            if state.executor.on_line is not None:
-                state.executor.on_line(state.name, line)
-        if not data:
-            with self._lock:
-                self._selector.unregister(stream)
-            stream.close()
+            try:
+                for key, _ in self._selector.select():
+                    if key.data is None:
+                        if b"." in os.read(self._wake_read, 4096):
+                            return
+                    elif key.data.read():
+                        self._selector.unregister(key.fileobj)
+                        key.data.file.close()
+            except Exception:  # whoever prints must never wait because of a fault of ours
+                log.exception("reading what executors print failed")
 
 
 class _Stream:
     """One stream of one executor, cut into lines."""
 
-    def __init__(self, name: str, executor: Executor) -> None:
-        self.name = name
-        self.executor = executor
+    def __init__(self, name: str, file: IO[bytes], executor: Executor) -> None:
+        self.file = file
+        self._name = name
+        self._executor = executor
+        self._lock = threading.Lock()
         self._rest = b""
+
+    def read(self) -> bool:
+        """Read what is there and hand its lines to the job that runs; tell whether the stream has ended."""
+        with self._lock:
+            if self.file.closed:
+                return False
+            try:
+                data = os.read(self.file.fileno(), 65536)
+            except BlockingIOError:
+                return False
+            except OSError:
+                data = b""
+            on_line = self._executor.on_line
+            for line in self.lines(data):
+                if on_line is not None:
+                    on_line(self._name, line)
+            return not data
 
     def lines(self, data: bytes) -> Iterator[str]:
         """Give the lines that are whole with `data`; the rest, too, at the end or when it gets long."""

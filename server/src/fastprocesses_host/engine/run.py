@@ -8,9 +8,12 @@ import msgspec
 
 from fastprocesses_host.engine.executors import Executor
 from fastprocesses_host.store import operations
-from fastprocesses_host.store.operations import Claimed, Operation, Outcome
+from fastprocesses_host.store.client import Store
+from fastprocesses_host.store.operations import Claimed, Outcome
 
 Stop = Literal["dismissed", "superseded", "gone", "overtime", "drained"]
+_MESSAGE_CHARACTERS = 1000
+_LINE_CHARACTERS = 8192
 _STOPS: dict[str, Stop] = {
     "final": "dismissed",
     "superseded": "superseded",
@@ -62,20 +65,27 @@ class Run:
         """Keep the newest progress until it is taken."""
         with self._lock:
             self._percent = self._percent if percent is None else percent
-            self._message = self._message if message is None else message
+            self._message = self._message if message is None else message[:_MESSAGE_CHARACTERS]
 
     def log(self, level: str, text: str, fields: dict[str, object] | None = None) -> None:
         """Keep a line of the job's log until it is taken."""
-        line = {"level": level, "text": text, **({"fields": fields} if fields else {})}
+        line = {"level": level, "text": text[:_LINE_CHARACTERS], **({"fields": fields} if fields else {})}
+        encoded = msgspec.json.encode(line, enc_hook=str)
+        if len(encoded) > 2 * _LINE_CHARACTERS:
+            encoded = msgspec.json.encode({"level": level, "text": text[:_LINE_CHARACTERS]})
         with self._lock:
-            self._lines.append(msgspec.json.encode(line, enc_hook=str))
+            self._lines.append(encoded)
 
-    def take_report(self) -> Operation[Outcome] | None:
-        """Give the operation that writes what was reported since the last time; None if nothing was."""
+    def report(self, store: Store) -> Outcome:
+        """Write what was reported since the last time, if anything was.
+
+        Raises:
+            StoreUnavailable, StoreFull: it is kept for the next time.
+        """
         percent, message, lines = self.take()
         if percent is None and message is None and not lines:
-            return None
-        return operations.progress(
+            return "ok"
+        operation = operations.progress(
             self.job_id,
             self.claim,
             percent=percent,
@@ -83,6 +93,19 @@ class Run:
             lines=lines,
             max_log_lines=self._max_log_lines,
         )
+        try:
+            return store.run(operation)
+        except Exception:
+            self._put_back(percent, message, lines)
+            raise
+
+    def _put_back(self, percent: int | None, message: str | None, lines: list[bytes]) -> None:
+        with self._lock:
+            self._percent = percent if self._percent is None else self._percent
+            self._message = message if self._message is None else self._message
+            newer = list(self._lines)
+            self._lines.clear()
+            self._lines.extend([*lines, *newer])
 
     def take(self) -> tuple[int | None, str | None, list[bytes]]:
         """Take what was reported since the last time: percent, message, log lines."""

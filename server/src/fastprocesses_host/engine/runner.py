@@ -95,18 +95,33 @@ class Runner:
         with ExitStack() as executors:  # kept until the results that lie in its folder are stored
             try:
                 ending = self._attempt(run, executors)
-            except Exception:  # a bug of ours must not leave the job running for ever
+                ending = self._finish(run, ending)
+            except Exception:  # a bug of ours, a full disk: the job must not be left running
                 log.exception("the engine failed")
-                ending = endings.failed("engine", "The server failed to run the process.")
-            self._finish(run, ending)
+                ending = endings.failed(
+                    "engine", "The server failed to run the process, or to store its results."
+                )
+                self._finish(run, ending)
         seconds = round(time.monotonic() - started_seconds, 3)
-        told = ending.reason if isinstance(ending, Failed) else type(ending).__name__.lower()
-        log.info("job ended", process=run.claimed.job.process_id, ending=told, seconds=seconds)
+        process = run.claimed.job.process_id
+        if isinstance(ending, Failed):
+            log.warning(
+                "job failed",
+                process=process,
+                reason=ending.reason,
+                detail=ending.problem.detail,
+                seconds=seconds,
+            )
+        else:
+            log.info("job ended", process=process, ending=_told(ending), seconds=seconds)
 
     def _attempt(self, run: Run, executors: ExitStack) -> Ending:
-        offer = self._offers.get(run.claimed.job.process_id)
+        job = run.claimed.job
+        offer = self._offers.get(job.process_id)
         if offer is None:
-            return endings.process_missing(run.claimed.job.process_id)
+            return endings.process_missing(job.process_id)
+        if offer.process.digest != job.description_digest:
+            return endings.process_changed(job.process_id)
         lost = ExecutorLost(None)
         for _ in range(_LOADING_TRIES):
             if run.stop is not None:
@@ -116,23 +131,21 @@ class Runner:
             except ExecutorLost as error:
                 lost = error
                 continue
-            attempt = Attempt(
-                run, executor, self._execute_frame(run, offer, executor.workdir), self._settings
-            )
+            attempt = Attempt(run, executor, self._settings)
+            executors.callback(self._done_with, attempt, offer.plugin.source)
             try:
-                ending = attempt.watch()
+                return attempt.watch(self._execute_frame(run, offer, executor.workdir))
             except ExecutorLost as error:
-                self._executors.discard(executor)
                 if not run.is_untouched:
                     return endings.died(error.returncode, while_loading=False)
                 lost = error  # it died before the process began: once more, with a fresh one
-                continue
-            if attempt.is_reusable:
-                executors.callback(self._executors.give_back, executor, offer.plugin.source)
-            else:
-                executors.callback(self._executors.discard, executor)
-            return ending
         return ending_of_stop(run) or endings.died(lost.returncode, while_loading=True)
+
+    def _done_with(self, attempt: "Attempt", source: str) -> None:
+        if attempt.is_reusable:
+            self._executors.give_back(attempt.executor, source)
+        else:
+            self._executors.discard(attempt.executor)
 
     def _execute_frame(self, run: Run, offer: Offer, workdir: Path) -> Execute:
         asked = run.claimed.job.asked
@@ -156,7 +169,8 @@ class Runner:
         assert self._values is not None, "a value lies in a value store that this worker does not have"
         return Input(media_type=value.media_type, path=str(self._values.path(value.location)))
 
-    def _finish(self, run: Run, ending: Ending) -> None:
+    def _finish(self, run: Run, ending: Ending) -> Ending:
+        """Write the end of a run; give the ending that it really had."""
         if isinstance(ending, Succeeded):
             ending = self._keep(run, ending)
         if isinstance(ending, Failed):
@@ -165,6 +179,7 @@ class Runner:
             self._end(run, "dismissed", {}, {})
         elif isinstance(ending, Stopped) and ending.why == "drained":
             self._release(run)
+        return ending
 
     def _keep(self, run: Run, ending: Succeeded) -> Ending:
         """Store the values and end the job with them; give the ending it really had."""
@@ -251,29 +266,28 @@ class Runner:
 class Attempt:
     """One execution in one executor, watched: its frames, time, memory, and whether it has to stop."""
 
-    def __init__(self, run: Run, executor: Executor, execute: Execute, settings: Settings) -> None:
+    def __init__(self, run: Run, executor: Executor, settings: Settings) -> None:
+        self.executor = executor
         self.is_reusable = False
         self._run = run
-        self._executor = executor
-        self._execute = execute
         self._settings = settings
         limits = run.claimed.limits
-        self._memory_limit_bytes = limits.memory_mb * endings.MEMORY_MB or settings.memory_bytes
+        self._memory_limit_bytes = limits.memory_mb * endings.BYTES_PER_MB or settings.memory_bytes
         self._deadline_seconds = time.monotonic() + settings.plugin_load_seconds
         self._memory_due_seconds = time.monotonic() + _MEMORY_SECONDS
         self._cancel_ending: Ending | None = None
         self._kill_at_seconds: float | None = None
 
-    def watch(self) -> Ending:
+    def watch(self, execute: Execute) -> Ending:
         """Execute and wait for the end.
 
         Raises:
             ExecutorLost: the executor ended by itself.
         """
-        self._run.attach(self._executor)
-        self._executor.on_line = self._on_line
+        self._run.attach(self.executor)
+        self.executor.on_line = self._on_line
         try:
-            self._executor.send(self._execute)
+            self.executor.send(execute)
             while True:
                 for frame in self._receive():
                     ending = self._take(frame)
@@ -287,14 +301,16 @@ class Attempt:
             raise
         finally:
             self._run.attach(None)
-            self._executor.on_line = None
+            for stream in self.executor.streams:
+                stream.read()  # what the job printed last is still in the pipe
+            self.executor.on_line = None
 
     def _receive(self) -> list[AnyFrame]:
         now = time.monotonic()
         due = min(self._deadline_seconds, self._memory_due_seconds, now + _LOOK_SECONDS)
         if self._kill_at_seconds is not None:
             due = min(due, self._kill_at_seconds)
-        return self._executor.receive(max(due - now, 0.0))
+        return self.executor.receive(max(due - now, 0.0))
 
     def _take(self, frame: AnyFrame) -> Ending | None:
         if getattr(frame, "claim", None) != self._run.claim:
@@ -312,9 +328,10 @@ class Attempt:
         return None
 
     def _ending(self, frame: Result | Problem) -> Ending:
-        if self._cancel_ending is not None:  # it ended in its grace; the executor is of no more use
-            return self._cancel_ending
-        self.is_reusable = True
+        cancelled = self._cancel_ending
+        if cancelled is not None and not (self._run.stop == "drained" and isinstance(frame, Result)):
+            return cancelled  # it ended in its grace; the executor is of no more use
+        self.is_reusable = cancelled is None
         if isinstance(frame, Result):
             return Succeeded(frame.outputs)
         if frame.kind == "cancelled":  # nobody asked for that: its code raised KeyboardInterrupt
@@ -331,12 +348,12 @@ class Attempt:
         if self._cancel_ending is None:
             self._cancel_ending = self._reason_to_stop(now)
             if self._cancel_ending is not None:
-                self._executor.send(Cancel(self._run.job_id, self._run.claim))
+                self.executor.send(Cancel(self._run.job_id, self._run.claim))
                 hurry = isinstance(self._cancel_ending, Failed) and self._cancel_ending.reason == "memory"
                 self._kill_at_seconds = now + (0.0 if hurry else self._settings.cancel_grace_seconds)
                 self._deadline_seconds = self._memory_due_seconds = float("inf")
         if self._kill_at_seconds is not None and now >= self._kill_at_seconds:
-            self._executor.end()
+            self.executor.end()
             return self._cancel_ending
         return None
 
@@ -349,7 +366,7 @@ class Attempt:
             return endings.timed_out(self._run.claimed.limits)
         if now >= self._memory_due_seconds:
             self._memory_due_seconds = now + _MEMORY_SECONDS
-            used_bytes = self._executor.memory_bytes()
+            used_bytes = self.executor.memory_bytes()
             if used_bytes > self._memory_limit_bytes:
                 return endings.too_much_memory(used_bytes, self._memory_limit_bytes)
         return None
@@ -365,6 +382,10 @@ def ending_of_stop(run: Run) -> Ending | None:
     if run.stop == "overtime":
         return endings.timed_out(run.claimed.limits)
     return Stopped(run.stop)
+
+
+def _told(ending: Ending) -> str:
+    return ending.why if isinstance(ending, Stopped) else type(ending).__name__.lower()
 
 
 def _length(output: Output) -> int:

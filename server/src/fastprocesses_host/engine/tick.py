@@ -1,12 +1,15 @@
 """A worker's signs of life, and what it does for all: recovering, expiring, deleting garbage."""
 
+import contextlib
+import itertools
 import threading
 import time
+from collections.abc import Callable, Iterator
 from typing import cast
 
 from fastprocesses_host.engine import endings, processes
 from fastprocesses_host.engine.executors import Executors
-from fastprocesses_host.engine.run import Run, Runs
+from fastprocesses_host.engine.run import Runs
 from fastprocesses_host.logs import get_logger
 from fastprocesses_host.ogc.jobs import Job
 from fastprocesses_host.queue import QueueBroker
@@ -14,12 +17,12 @@ from fastprocesses_host.settings import Settings
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.client import Store, StoreFull, StoreUnavailable
 from fastprocesses_host.store.operations import TickAnswer
-from fastprocesses_host.store.values import FileValues
+from fastprocesses_host.store.values import FileValues, NoSuchValue
 
 REPORT_SECONDS = 0.2
 """Progress and log lines of a job reach its record at most so often."""
 MOST_ROUNDS = 20
-_GARBAGE_AT_ONCE = 100
+_AT_ONCE = 100
 _SWEEP_SECONDS = 3600.0
 
 log = get_logger()
@@ -37,6 +40,7 @@ class Ticker:
         runs: Runs,
         values: FileValues | None,
         offer: str,
+        announce: Callable[[], object],
     ) -> None:
         self._settings = settings
         self._store = store
@@ -45,10 +49,12 @@ class Ticker:
         self._runs = runs
         self._values = values
         self._offer = offer
+        self._announce = announce
         self._stopped = threading.Event()
         self._unknown: set[str] = set()
         self._is_away = False
         self._next_sweep_seconds = time.monotonic()
+        self._old_values: Iterator[tuple[str, str]] | None = None
         self._threads = [
             threading.Thread(target=loop, name=loop.__name__.strip("_"), daemon=True)
             for loop in (self._tick, self._report, self._listen)
@@ -76,6 +82,7 @@ class Ticker:
                 log.exception("a tick failed")
             else:
                 self._is_away = False
+            processes.reap_adopted(self._executors.pids)
             spent_seconds = time.monotonic() - begun_seconds
             self._stopped.wait(max(self._settings.tick_seconds - spent_seconds, 0.05))
 
@@ -95,9 +102,10 @@ class Ticker:
         answer = self._store.run(operation)
         self._unknown = set(answer.unknown) - set(lost)
         self._stop_runs(answer)
+        if not answer.knows_offer:  # the store has lost its data
+            self._announce()
         if answer.may_recover:
             self._keep_house()
-        processes.reap_adopted(self._executors.pids)
 
     def _stop_runs(self, answer: TickAnswer) -> None:
         for job_id, verdict in answer.stop.items():
@@ -120,41 +128,53 @@ class Ticker:
                 break
         if self._values is not None:
             self._delete_garbage(self._values)
+            self._sweep(self._values)
 
     def _delete_garbage(self, values: FileValues) -> None:
         key = self._store.keys.garbage
-        locations = cast("list[bytes]", self._store.redis.srandmember(key, _GARBAGE_AT_ONCE))
-        for location in locations:
-            values.delete(location.decode())
+        for location in cast("list[bytes]", self._store.redis.srandmember(key, _AT_ONCE)):
+            with contextlib.suppress(NoSuchValue):
+                values.delete(location.decode())
             self._store.redis.srem(key, location)
-        if time.monotonic() >= self._next_sweep_seconds:
+
+    def _sweep(self, values: FileValues) -> None:
+        """Look at some old values, and delete those whose job is not known: a crash may have left them."""
+        if self._old_values is None and time.monotonic() >= self._next_sweep_seconds:
             self._next_sweep_seconds = time.monotonic() + _SWEEP_SECONDS
-            for job_id, orphan in values.orphans():
-                if not isinstance(self._store.run(operations.job(job_id)), Job):
-                    values.delete(orphan)
+            self._old_values = values.orphans()
+        if self._old_values is None:
+            return
+        some = list(itertools.islice(self._old_values, _AT_ONCE))
+        for job_id, location in some:
+            if not isinstance(self._store.run(operations.job(job_id)), Job):
+                values.delete(location)
+        if len(some) < _AT_ONCE:
+            self._old_values = None
 
     def _report(self) -> None:
         while not self._stopped.wait(REPORT_SECONDS):
             for run in self._runs.all():
-                self._report_run(run)
-
-    def _report_run(self, run: Run) -> None:
-        operation = run.take_report()
-        if operation is None:
-            return
-        try:
-            outcome = self._store.run(operation)
-        except (StoreUnavailable, StoreFull):
-            return  # the next report tells the newest anyway
-        if outcome != "ok":
-            run.ask_to_stop_by(outcome)
+                try:
+                    outcome = run.report(self._store)
+                except (StoreUnavailable, StoreFull):
+                    continue
+                except Exception:
+                    log.exception("a report failed", job_id=run.job_id)
+                    continue
+                if outcome != "ok":
+                    run.ask_to_stop_by(outcome)
 
     def _listen(self) -> None:
         """Hear of dismissals at once; the tick would tell them too, a little later."""
-        for job_id in self._store.listen(self._store.keys.stop, self._stopped):
-            run = self._runs.get(job_id.decode()) if job_id else None
-            if run is not None:
-                run.ask_to_stop("dismissed")
+        while not self._stopped.is_set():
+            try:
+                for job_id in self._store.listen(self._store.keys.stop, self._stopped):
+                    run = self._runs.get(job_id.decode()) if job_id else None
+                    if run is not None:
+                        run.ask_to_stop("dismissed")
+            except Exception:
+                log.exception("listening failed")
+                self._stopped.wait(1.0)
 
     def _tell_away(self, error: Exception) -> None:
         if not self._is_away:

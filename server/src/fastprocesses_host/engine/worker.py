@@ -11,7 +11,6 @@ from types import FrameType
 
 import msgspec
 from dramatiq.broker import Broker
-from dramatiq.errors import ConnectionError as BrokerConnectionError
 from dramatiq.middleware import Middleware
 from dramatiq.worker import Worker as DramatiqWorker
 from fastprocesses_sdk.describe import discover
@@ -24,7 +23,7 @@ from fastprocesses_host.engine.tick import Ticker
 from fastprocesses_host.exits import CHILD_CONFIGURATION
 from fastprocesses_host.logs import configure_logging, get_logger
 from fastprocesses_host.queue import QueueBroker, Slots
-from fastprocesses_host.settings import Settings
+from fastprocesses_host.settings import PREFIX, Settings
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.announcements import Announcement
 from fastprocesses_host.store.client import Store, StoreRefused, StoreUnavailable
@@ -54,6 +53,8 @@ class WorkerParts(Middleware):
         self._values: FileValues | None = None
         self._stop_seconds = 0.0
         self._offer = ""
+        self._announced_at = 0
+        self._discovery: Discovery | None = None
 
     @property
     def runner(self) -> Runner:
@@ -64,6 +65,8 @@ class WorkerParts(Middleware):
     def before_worker_boot(self, _broker: Broker, worker: DramatiqWorker) -> None:
         """Discover, announce, start what the jobs need; exit where starting again would be of no use."""
         configure_logging(self._settings, "worker")
+        for name in [name for name in os.environ if name.startswith(PREFIX)]:
+            del os.environ[name]  # code of plugins runs in children of ours, and has no business in the store
         lifeline.end_with_parent()
         lifeline.adopt_orphans()
         self._drain_at_once_when_told()
@@ -71,7 +74,10 @@ class WorkerParts(Middleware):
             self._boot(min(self._settings.slot_count, worker.worker_threads))
         except StoreRefused as error:
             log.critical("store refused", reason=str(error))
-            raise SystemExit(CHILD_CONFIGURATION) from error  # an Exception would only be logged by Dramatiq
+            raise SystemExit(CHILD_CONFIGURATION) from error
+        except Exception as error:  # Dramatiq would only log it, and go on with half a worker
+            log.exception("the worker could not start")
+            raise SystemExit(1) from error
 
     def before_worker_shutdown(self, _broker: Broker, _worker: DramatiqWorker) -> None:
         """Finish, give back or release everything, within `drain_seconds` of the first signal."""
@@ -83,6 +89,8 @@ class WorkerParts(Middleware):
             self._ticker.stop()
         if self._executors is not None:
             self._executors.close()
+        if self._values is not None:
+            self._values.close()
         try:
             self._store.run(operations.leave(self._broker.worker_id, self._offer))
         except StoreUnavailable:
@@ -94,49 +102,57 @@ class WorkerParts(Middleware):
         self._broker.slots = Slots(slot_count)
         self._executors = Executors(settings, self._broker.worker_id)
         self._executors.warm()
-        discovery = discover(load_seconds=settings.plugin_load_seconds)
-        self._wait_for_store()
+        discovery = self._discovery = discover(load_seconds=settings.plugin_load_seconds)
+        for plugin in discovery.plugins:
+            if plugin.state == "quarantined":
+                log.warning("plugin quarantined", plugin=plugin.name, reason=plugin.reason)
+        self._announced_at = self._wait_for_store()
         if settings.value_folder is not None:
             self._values = FileValues(settings.value_folder)
-        self._offer = self._announce(discovery)
+        digest = hashlib.sha256(msgspec.json.encode(discovery)).hexdigest()[:16]
+        self._offer = f"{settings.environment}.{digest}"
+        self._announce()
         self._runner = Runner(
             settings, self._store, self._executors, _offers(discovery), self._values, self._broker.worker_id
         )
         self._ticker = Ticker(
-            settings, self._store, self._broker, self._executors, self._runner.runs, self._values, self._offer
+            settings,
+            self._store,
+            self._broker,
+            self._executors,
+            self._runner.runs,
+            self._values,
+            self._offer,
+            self._announce,
         )
         self._ticker.start()
         log.info(
             "worker ready", worker=self._broker.worker_id, slots=slot_count, processes=len(_offers(discovery))
         )
 
-    def _wait_for_store(self) -> None:
+    def _wait_for_store(self) -> int:
+        """Wait until the store answers; give its time."""
         pause_seconds, is_told = 0.02, False
         while True:
             try:
-                self._store.check()
-                return
+                return self._store.check()
             except StoreUnavailable as error:
                 if pause_seconds > 0.5 and not is_told:
                     log.warning("waiting for the store", reason=str(error.__cause__))
                     is_told = True
             if self._broker.draining.is_set():
-                raise BrokerConnectionError("The store did not answer before the worker was stopped.")
+                raise SystemExit(0)
             time.sleep(pause_seconds)
             pause_seconds = min(pause_seconds * 1.5, 1.0)
 
-    def _announce(self, discovery: Discovery) -> str:
-        environment = self._settings.environment
-        text = msgspec.json.encode(discovery)
-        offer = f"{environment}.{hashlib.sha256(text).hexdigest()[:16]}"
+    def _announce(self) -> None:
+        assert self._discovery is not None
         announcement = Announcement(
-            environment=environment, announced_at=self._store.check(), discovery=discovery
+            environment=self._settings.environment,
+            announced_at=self._announced_at,
+            discovery=self._discovery,
         )
-        self._store.run_until_answered(operations.announce(offer, msgspec.json.encode(announcement)))
-        for plugin in discovery.plugins:
-            if plugin.state == "quarantined":
-                log.warning("plugin quarantined", plugin=plugin.name, reason=plugin.reason)
-        return offer
+        self._store.run(operations.announce(self._offer, msgspec.json.encode(announcement)))
 
     def _drain_at_once_when_told(self) -> None:
         """Begin to drain with the signal itself; Dramatiq looks at it only once a second."""

@@ -21,12 +21,30 @@ T = TypeVar("T")
 
 CONNECT_SECONDS = 1.0
 HOST_OPERATION_SECONDS = 2.0
-WORKER_OPERATION_SECONDS = 5.0
+WORKER_OPERATION_SECONDS = 2.0
+"""A third of the usual lease: a lost answer and a second try still renew it in time."""
 BREAKER_SECONDS = 1.0
 """After a failed connection a host answers at once for so long, before it tries again."""
 _AWAY = (redis.ConnectionError, redis.TimeoutError, OSError)
 """A time-out counts as a lost connection: what was sent may or may not have been done."""
-_NOT_READY = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")
+_NOT_READY = (
+    redis.exceptions.BusyLoadingError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.TryAgainError,
+)
+_NOT_READY_WORDS = (
+    "MISCONF",
+    "BUSY",
+    "NOREPLICAS",
+    "LOADING",
+    "READONLY",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+)
+"""What the store answers when its disk is full, a script of somebody's does not end, or it is changing roles."""
 
 
 class StoreUnavailable(ServiceUnavailable):
@@ -72,6 +90,8 @@ class AsyncStore:
         self._waiting: list[tuple[Operation[Any], asyncio.Future[Any]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed_until = 0.0
+        self.is_listening = False
+        """Messages are being received."""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -115,9 +135,9 @@ class AsyncStore:
             raise self._unavailable(error) from error
 
     async def listen(self, *channels: str) -> AsyncIterator[tuple[str, bytes] | None]:
-        """Give messages as channel and data; None each time the subscription is (again) complete.
+        """Give messages as channel and data; None each time the subscription is (again) complete or is lost.
 
-        Reconnects by itself, so it never ends.
+        Reconnects by itself, so it never ends. `is_listening` tells which of the two it is.
         """
         while True:
             try:
@@ -128,11 +148,13 @@ class AsyncStore:
                         if message["type"] == "subscribe":
                             confirmed += 1
                             if confirmed == len(channels):
+                                self.is_listening = True
                                 yield None
                         elif message["type"] == "message":
                             yield message["channel"].decode(), message["data"]
-            except _AWAY:
-                pass
+            except (*_AWAY, redis.RedisError):
+                self.is_listening = False
+                yield None
             await asyncio.sleep(0.2)
 
     def _send_waiting(self) -> None:
@@ -144,9 +166,8 @@ class AsyncStore:
     async def _send(self, batch: list[tuple[Operation[Any], asyncio.Future[Any]]]) -> None:
         try:
             answers = await self._answers([operation for operation, _ in batch])
-        except (*_AWAY, redis.RedisError) as error:
-            unavailable = self._unavailable(error)
-            answers = [unavailable] * len(batch)
+        except Exception as error:  # whatever it is, nobody may wait for ever
+            answers = [self._unavailable(error)] * len(batch)
         for (_, future), answer in zip(batch, answers, strict=True):
             if future.done():
                 continue
@@ -293,11 +314,7 @@ class Store:
             raise _told(error) from error
         refuse_unfit_server(info)
         store_format, now_ms = self.run(open_store(FORMAT))
-        if store_format != FORMAT:
-            raise StoreRefused(
-                f"The store was written in format {store_format}; this version knows format {FORMAT} only. "
-                "Use the version that wrote it, or another key_prefix."
-            )
+        refuse_other_format(store_format)
         return now_ms
 
     def _answer(self, operation: Operation[Any]) -> Any:
@@ -313,7 +330,9 @@ class Store:
         try:
             connection.send_command(*arguments)  # type: ignore[no-untyped-call]
             return connection.read_response()
-        except _AWAY:
+        except redis.ResponseError:
+            raise
+        except BaseException:  # an answer may still come, and would be taken for that of the next command
             connection.disconnect()  # type: ignore[no-untyped-call]
             raise
 
@@ -322,6 +341,19 @@ class Store:
             self._local.connection = self.redis.connection_pool.make_connection()
         connection: redis.connection.AbstractConnection = self._local.connection
         return connection
+
+
+def refuse_other_format(store_format: str) -> None:
+    """Refuse what another version wrote.
+
+    Raises:
+        StoreRefused: with a sentence that says what to do.
+    """
+    if store_format != FORMAT:
+        raise StoreRefused(
+            f"The store was written in format {store_format}; this version knows format {FORMAT} only. "
+            "Use the version that wrote it, or another key_prefix."
+        )
 
 
 def refuse_unfit_server(info: dict[str, Any]) -> None:
@@ -359,7 +391,7 @@ def _told(error: Exception) -> Exception:
     text = str(error)
     if isinstance(error, redis.exceptions.OutOfMemoryError) or text.startswith("OOM ") or " OOM " in text:
         return StoreFull()
-    if isinstance(error, _AWAY) or text.startswith(_NOT_READY):
+    if isinstance(error, (*_AWAY, *_NOT_READY)) or text.startswith(_NOT_READY_WORDS):
         unavailable = StoreUnavailable()
         unavailable.__cause__ = error
         return unavailable

@@ -67,6 +67,8 @@ class TickAnswer(Struct, frozen=True):
     """Jobs whose run must end, with the verdict: `final`, `superseded`, `gone` or `overtime`."""
     unknown: list[str]
     """Messages that the store counts as this worker's and it did not name."""
+    knows_offer: bool
+    """The store has the text of what the worker offers."""
 
 
 class Dismissed(Struct, frozen=True):
@@ -166,7 +168,8 @@ def tick(
 
     def parse(answer: Any) -> TickAnswer:
         stop = {name: verdict.decode() for name, verdict in pairs(answer[2]).items()}
-        return TickAnswer(answer[0], answer[1] == 1, stop, [name.decode() for name in answer[3]])
+        unknown = [name.decode() for name in answer[3]]
+        return TickAnswer(answer[0], answer[1] == 1, stop, unknown, answer[4] == 1)
 
     return Operation("tick", arguments, parse)
 
@@ -267,7 +270,10 @@ def job(job_id: str) -> Operation[Job | Literal["gone", "tombstone"]]:
 
 
 def collect(job_id: str) -> Operation[Collected | None]:
-    """Read a job and its small values for the caller who waited for it; an unlisted final one is removed."""
+    """Read a job and its small values for the caller who waited for it; an unlisted final one is removed.
+
+    The only operation whose lost answer loses something: a caller who is told 503 has to execute again.
+    """
 
     def parse(answer: Any) -> Collected | None:
         if answer[0] != b"ok":

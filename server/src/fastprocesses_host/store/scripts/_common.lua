@@ -62,13 +62,32 @@ local function enqueue(id, queue, side)
   redis.call(side, queue_key(queue), id)
 end
 
+-- A message that a worker holds goes back to the front of its queue; 1 if there was one.
+local function give_back(worker, queue, id)
+  if redis.call('SREM', acks_key(worker, queue), id) == 0 then return 0 end
+  if redis.call('HEXISTS', queue_key(queue) .. '.msgs', id) == 0 then return 0 end
+  redis.call('LPUSH', queue_key(queue), id)
+  return 1
+end
+
+-- Whether a claim still owns its running job: 'ok', or why not.
+local function owned(id, claim)
+  local found = read(id, 's', 'c')
+  if not found[1] then return 'gone' end
+  if found[2] ~= claim then return 'superseded' end
+  return found[1] == 'running' and 'ok' or 'final'
+end
+
 -- The only way into a final state. `fields` are more pairs for the record.
 local function finalise(id, listed, from, to, ttl, fields)
   local expires = NOW + tonumber(ttl)
   redis.call('HSET', job_key(id), 's', to, 'fi', NOW, 'up', NOW, 'ex', expires, unpack(fields))
   redis.call('HDEL', job_key(id), 'mq', 'mr', 'w', 'dl')
   redis.call('ZADD', P .. ':exp', expires, id)
-  if from == 'accepted' then redis.call('ZREM', P .. ':accepted', id) end
+  if from == 'accepted' then
+    redis.call('ZREM', P .. ':accepted', id)
+    redis.call('HDEL', queue_key(redis.call('HGET', job_key(id), 'q')) .. '.msgs', id)
+  end
   move(id, listed, from, to)
   drop_inputs(id)
   tell(id, to)

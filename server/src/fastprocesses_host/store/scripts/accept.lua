@@ -4,7 +4,10 @@
 local id, listed, process, owner, queue = ARGV[1], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 if redis.call('EXISTS', job_key(id)) == 1 then return {'ok', NOW} end
 if math.abs(tonumber(ARGV[2]) - NOW) > tonumber(ARGV[3]) then return {'clock', NOW} end
-if redis.call('ZCARD', P .. ':accepted') >= tonumber(ARGV[4]) then return {'full', NOW} end
+local most = tonumber(ARGV[4]) -- the list may hold more than waits: ids of jobs that were dismissed meanwhile
+if redis.call('ZCARD', P .. ':accepted') >= most or redis.call('LLEN', queue_key(queue)) >= 2 * most then
+  return {'full', NOW}
+end
 
 local fields, position = list_at(10)
 

@@ -23,8 +23,8 @@ if not is_mine then
   redis.call('HSET', job_key(id), 's', 'running', 'c', claim, 'w', worker, 'up', NOW, 'st', found[6] or NOW)
   redis.call('HINCRBY', job_key(id), 'at', 1)
   redis.call('ZREM', P .. ':accepted', id)
-  redis.call('ZADD', P .. ':lease', NOW + tonumber(ARGV[4]), id)
   move(id, listed, 'accepted', 'running')
   tell(id, 'running')
 end
+redis.call('ZADD', P .. ':lease', NOW + tonumber(ARGV[4]), id)
 return {'ok', redis.call('HGETALL', job_key(id)), redis.call('HGETALL', P .. ':i:' .. id)}

@@ -2,11 +2,7 @@
 -- ARGV: worker, offer
 allow_oom()
 for _, queue in ipairs(redis.call('SMEMBERS', P .. ':queues')) do
-  local acks = acks_key(ARGV[1], queue)
-  for _, id in ipairs(redis.call('SMEMBERS', acks)) do
-    if redis.call('HEXISTS', queue_key(queue) .. '.msgs', id) == 1 then redis.call('LPUSH', queue_key(queue), id) end
-  end
-  redis.call('DEL', acks)
+  for _, id in ipairs(redis.call('SMEMBERS', acks_key(ARGV[1], queue))) do give_back(ARGV[1], queue, id) end
 end
 redis.call('ZREM', P .. ':workers', ARGV[1])
 -- Others that offer the same say so again with their next tick.

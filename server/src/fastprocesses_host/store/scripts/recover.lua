@@ -30,14 +30,9 @@ end
 
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. ':workers', '-inf', NOW - lease, 'LIMIT', 0, most)) do
   for _, queue in ipairs(redis.call('SMEMBERS', P .. ':queues')) do
-    local acks = acks_key(worker, queue)
-    for _, id in ipairs(redis.call('SMEMBERS', acks)) do
-      if redis.call('HEXISTS', queue_key(queue) .. '.msgs', id) == 1 then
-        redis.call('LPUSH', queue_key(queue), id)
-        recovered = recovered + 1
-      end
+    for _, id in ipairs(redis.call('SMEMBERS', acks_key(worker, queue))) do
+      recovered = recovered + give_back(worker, queue, id)
     end
-    redis.call('DEL', acks)
   end
   redis.call('ZREM', P .. ':workers', worker)
 end

@@ -2,10 +2,8 @@
 -- ARGV: id, claim, seconds, output, value
 local id, claim = ARGV[1], ARGV[2]
 allow_oom()
-local found = read(id, 's', 'c')
-if not found[1] then return {'gone'} end
-if found[2] ~= claim then return {'superseded'} end
-if found[1] ~= 'running' then return {'final'} end
+local state = owned(id, claim)
+if state ~= 'ok' then return {state} end
 local staged = P .. ':o:' .. id .. ':' .. claim
 redis.call('HSET', staged, ARGV[4], ARGV[5])
 redis.call('EXPIRE', staged, ARGV[3])

@@ -18,12 +18,7 @@ redis.call('HSET', P .. ':ticks', 'last', NOW, 'hold', hold)
 local known = {}
 for _, id in ipairs(held) do known[id] = true end
 for _, queue in ipairs(queues) do
-  for _, id in ipairs(lost) do
-    if redis.call('SREM', acks_key(worker, queue), id) == 1
-      and redis.call('HEXISTS', queue_key(queue) .. '.msgs', id) == 1 then
-      redis.call('LPUSH', queue_key(queue), id)
-    end
-  end
+  for _, id in ipairs(lost) do give_back(worker, queue, id) end
 end
 
 local unknown = {}
@@ -35,9 +30,10 @@ if worker ~= '' then
     end
   end
 end
+local is_known = 1 -- whether the store has what the worker offers; one that lost its data has not
 if ARGV[3] ~= '' then
-  redis.call('ZADD', P .. ':offers', NOW, ARGV[3])
-  redis.call('EXPIRE', P .. ':offer:' .. ARGV[3], 86400)
+  is_known = redis.call('EXPIRE', P .. ':offer:' .. ARGV[3], 86400)
+  if is_known == 1 then redis.call('ZADD', P .. ':offers', NOW, ARGV[3]) end
 end
 
 local verdicts = {}
@@ -62,4 +58,4 @@ for i = position, #ARGV, 2 do
     verdicts[#verdicts + 1] = verdict
   end
 end
-return {NOW, NOW >= hold and 1 or 0, verdicts, unknown}
+return {NOW, NOW >= hold and 1 or 0, verdicts, unknown, is_known}
