@@ -201,8 +201,11 @@ def test_a_stopped_executor_is_ended_by_a_dismissal(engine: Engine, worker: Work
         executor.suspend()
     job_id = engine.submit("swallow", {"text": "x" * 900_000})
     wait_until(lambda: engine.job(job_id).status == Status.RUNNING, what="the claim")
+    begun_seconds = time.monotonic()
     engine.dismiss(job_id)
-    assert engine.execute("double", {"number": 5}) == 10
+    wait_until(lambda: any(is_gone(executor.pid) for executor in executors), 5, "the end of the executor")
+    assert time.monotonic() - begun_seconds < 3 + 1
     for executor in executors:
         with contextlib.suppress(psutil.Error):
             executor.resume()
+    assert engine.execute("double", {"number": 5}) == 10

@@ -326,3 +326,27 @@ def test_the_compliance_suites_wrong_value_is_400_as_plain_json(client):
     answer = client.execute("echo", body, accept=JSON)
 
     assert (answer.status_code, answer.headers["content-type"]) == (400, JSON)
+
+
+def test_a_bad_host_header_is_refused_before_anything_is_accepted(client):
+    before = [job["jobID"] for job in client.get("/jobs?limit=1").json()["jobs"]]
+    answer = client.execute("greet", {"inputs": {"name": "x"}}, prefer="respond-async", host="a b")
+    assert answer.status_code == 400
+    assert [job["jobID"] for job in client.get("/jobs?limit=1").json()["jobs"]] == before
+
+
+@pytest.mark.parametrize(
+    "media_type", ["text/plain", "TEXT/PLAIN", "text/plain; charset=utf-8", "application/json"]
+)
+def test_a_format_that_is_offered_is_given(client, media_type):
+    body = {"inputs": {"name": "x"}, "outputs": {"result": {"format": {"mediaType": media_type}}}}
+    answer = client.execute("greet", body)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].split(";")[0] == media_type.lower().split(";")[0]
+
+
+@pytest.mark.parametrize("media_type", ["text/html", "*/*", "text/plain\r\nX-Evil: 1", "nonsense"])
+def test_a_format_that_is_not_offered_is_refused_at_once(client, media_type):
+    body = {"inputs": {"name": "x"}, "outputs": {"result": {"format": {"mediaType": media_type}}}}
+    answer = client.execute("greet", body, prefer="respond-async")
+    assert (answer.status_code, answer.json()["type"]) == (400, "InvalidParameterValue")

@@ -22,10 +22,12 @@ import msgspec
 
 from fastprocesses_sdk import __version__
 from fastprocesses_sdk.description import Discovery, PluginRecord
+from fastprocesses_sdk.lifeline import end_with_parent
 from fastprocesses_sdk.plugins import InstalledPlugin, describe_plugin, installed_plugins
 
 LOAD_SECONDS = 30.0
 START_SECONDS = 30.0
+_TOO_SLOW = "it was not loaded within"
 """How long an interpreter may take to come up."""
 
 
@@ -76,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--loader", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
+    end_with_parent()
     if asked.loader:
         _load(sys.stdin.buffer)
         return
@@ -103,7 +106,9 @@ def _load_all(plugins: list[InstalledPlugin], load_seconds: float) -> list[Plugi
         left = left[len(loaded) :]
         records += loaded
         if left and reason:
-            alone, reason = _load_in_child(left[:1], load_seconds)
+            alone: list[PluginRecord] = []
+            if not reason.startswith(_TOO_SLOW):  # another try would take as long again
+                alone, reason = _load_in_child(left[:1], load_seconds)
             records += alone or [left[0].record("quarantined", reason=reason)]
             left = left[1:]
     return records
@@ -123,7 +128,7 @@ def _load_in_child(plugins: list[InstalledPlugin], load_seconds: float) -> tuple
             try:
                 line = loader.line(load_seconds)
             except TimeoutError:
-                return records, f"it was not loaded within {load_seconds:g} seconds"
+                return records, f"{_TOO_SLOW} {load_seconds:g} seconds"
             if line is None:
                 return records, f"loading it {loader.end()}"
             try:

@@ -84,6 +84,7 @@ def become_worker() -> int:
         *("--processes", "1"),
         *("--threads", str(settings.slot_count)),
         *("--worker-shutdown-timeout", str(int(shutdown_seconds * 1000))),
+        *("--worker-fork-timeout", "10"),  # milliseconds; while it waits for a boot it sees no death
         "--skip-logging",
         "fastprocesses_host.actors",
     ]

@@ -21,7 +21,7 @@ from fastprocesses_host.supervisor import Part, Supervisor
 _OPEN = "anyone who reaches this machine can run processes: there is no authentication yet"
 SAY_OPEN_AFTER_SECONDS = 0.1
 _HOST_STAGE, _WORKER_STAGE, _STORE_STAGE = 1, 2, 3
-SAY_MISSING_AFTER_SECONDS = 10.0
+SAY_MISSING_AFTER_SECONDS = 4.0
 """When the user is told what is missing, if not everything is there by then."""
 STORE_ANSWERS_WITHIN_SECONDS = 3.0
 """How long a store of the user's may take to answer for the first time."""

@@ -85,6 +85,7 @@ class Host:
         self._answered_seconds = float("-inf")
         self._is_full = False
         self._refused = ""
+        self._is_away_told = True  # at the start nothing is known yet
 
     async def __aenter__(self) -> Self:
         """Start listening to the store; it need not be there yet."""
@@ -113,7 +114,15 @@ class Host:
 
     @property
     def catalog(self) -> Catalog:
-        """What is offered now."""
+        """What is offered now.
+
+        Raises:
+            ServiceUnavailable: no worker has announced anything yet.
+        """
+        if not self._shown:
+            raise ServiceUnavailable(
+                "It is not known yet what is offered. Try again in a moment.", retry_after_seconds=1
+            )
         return self._catalog
 
     def readiness(self) -> list[str]:
@@ -122,8 +131,8 @@ class Host:
         silent_seconds = time.monotonic() - self._answered_seconds
         if self._store.is_away or silent_seconds > 3 * self.settings.tick_seconds + 1:
             missing.append("The store does not answer.")
-        if not self._offers:
-            missing.append("No worker has announced its processes yet.")
+        if not self._shown:
+            missing.append("No worker has announced its processes yet; is one running?")
         if not self._store.is_listening:
             missing.append("The store's messages are not received yet.")
         return missing
@@ -214,7 +223,7 @@ class Host:
             raise JobGone
         if not isinstance(found, Job):
             raise NoSuchJob
-        process = self.catalog.processes.get(found.process_id)
+        process = self._catalog.processes.get(found.process_id)
         if process and not found.status.is_final and "dismiss" not in process.description.job_control_options:
             raise Forbidden("The process of this job cannot be dismissed. Wait until it has ended.")
         dismissed = await self._dismiss(job_id)
@@ -379,6 +388,8 @@ class Host:
         if is_bounded and not is_gone:
             return await self.job(job.id)
         self._dismiss_later(job.id)
+        if is_gone:
+            raise SyncTimeout("The connection was closed before the process ended, so it was stopped.")
         raise SyncTimeout(f"The process did not end within {seconds:g} s. Execute it asynchronously.")
 
     async def _collect(self, job_id: str) -> Job:
@@ -441,7 +452,11 @@ class Host:
             await self._check_store()
         answer = await self._store.run(operations.tick("", lease_seconds=self.settings.lease_seconds))
         self._clock_offset_ms = answer.now_ms - time.time_ns() // 1_000_000
+        is_first = self._answered_seconds == float("-inf")
         self._answered_seconds = time.monotonic()
+        if self._is_away_told and not is_first:
+            log.info("store back")
+        self._is_away_told = False
         if answer.may_recover:
             recover = operations.recover(
                 lease_seconds=self.settings.lease_seconds,
@@ -518,8 +533,10 @@ class Host:
     async def _quietly(self, work: Awaitable[None]) -> None:
         try:
             await work
-        except ServiceUnavailable:
-            return
+        except ServiceUnavailable as error:
+            if not self._is_away_told:
+                log.warning("store away", reason=str(error.__cause__ or error))
+            self._is_away_told = True
         except Exception:
             log.exception("the host's own work failed")
 

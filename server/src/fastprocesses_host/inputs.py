@@ -14,7 +14,7 @@ from fastprocesses_host.catalog import Format, InputSchema, OfferedProcess, did_
 from fastprocesses_host.ogc.exceptions import InvalidParameterValue
 from fastprocesses_host.ogc.execute import ExecuteRequest, decode_value, pointer, read_format
 from fastprocesses_host.ogc.jobs import AskedOutput, AskedResults
-from fastprocesses_host.ogc.negotiation import choose_media_type, parse_media_type, same_media_type
+from fastprocesses_host.ogc.negotiation import parse_media_type, same_media_type
 from fastprocesses_host.ogc.processes import described_media_types
 from fastprocesses_host.schemas.faults import Fault, faults_of
 
@@ -22,6 +22,7 @@ MAX_FAULTS = 20
 """How many faults a problem tells."""
 
 _FAULTS_PER_VALUE = 5
+_LONGEST_MEDIA_TYPE = 200
 _LONGEST_NAME = 200
 _QUALIFIED = frozenset({"value", "mediaType", "encoding", "schema", "format"})
 _LINK = frozenset(
@@ -339,9 +340,18 @@ def _asked_faults(process: OfferedProcess, asked: AskedResults) -> list[Fault]:
     return faults
 
 
+def _is_offered(wanted: str, offered: Iterable[str]) -> bool:
+    """Tell whether a media type, which is no range, is one of those offered."""
+    named = parse_media_type(wanted) if len(wanted) <= _LONGEST_MEDIA_TYPE else None
+    if named is None or "*" in (named.type, named.subtype):
+        return False
+    known = (parse_media_type(one) for one in offered)
+    return any(one is not None and named.covers(one) for one in known)
+
+
 def _selection_faults(process: OfferedProcess, output_id: str, wanted: AskedOutput) -> Iterator[Fault]:
     offered = described_media_types(process.description.outputs[output_id])
-    if wanted.media_type and choose_media_type(wanted.media_type, offered) is None:
+    if wanted.media_type and not _is_offered(wanted.media_type, offered):
         detail = f"The output cannot be given as {wanted.media_type[:100]}. Possible: {', '.join(offered)}."
         yield Fault(("outputs", output_id, "format", "mediaType"), detail)
     modes = process.description.output_transmission

@@ -21,7 +21,7 @@ STEADY_AFTER_SECONDS = 60.0
 """The deaths of a child that lived this long before are forgotten."""
 STARTS_BEFORE_GIVING_UP = 5
 """How often in a row a child may die before everything was ready for the first time."""
-SAME_WISH_SECONDS = 0.5
+SAME_WISH_SECONDS = 0.2
 """Stop signals this close together are one: some programs send to the process and to its group."""
 LAST_KILLS_SECONDS = 2.0
 """How long the end waits for processes that were sent SIGKILL."""

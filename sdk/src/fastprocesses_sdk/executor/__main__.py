@@ -29,6 +29,7 @@ from fastprocesses_sdk.executor.protocol import (
     Result,
     Started,
 )
+from fastprocesses_sdk.lifeline import end_with_parent
 
 if TYPE_CHECKING:
     from fastprocesses_sdk.processes import Process
@@ -48,22 +49,11 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True, help="the socket to the worker")
     parser.add_argument("--parent", type=int, required=True, help="the worker's process id")
     arguments = parser.parse_args()
-    bind_to_parent(arguments.parent)
+    end_with_parent(arguments.parent)
     reset_signals()
     yield_to_others()
     os.set_inheritable(arguments.fd, False)
     Executor(socket.socket(fileno=arguments.fd)).serve()
-
-
-def bind_to_parent(parent: int) -> None:
-    """Die with the parent: at once by the kernel on Linux, else when the socket closes."""
-    if sys.platform == "linux":
-        import ctypes
-
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it died before the call above
-        os._exit(1)
 
 
 def reset_signals() -> None:
@@ -171,11 +161,9 @@ class Executor:
                 outputs = self._call(process, execute, running)
         except ProcessError as error:
             return _declared_problem(execute, error)
-        except SystemExit as error:
-            return Problem(
-                execute.job, execute.claim, "failed", f"The process called sys.exit({error.code!r})."
-            )
-        except Exception as error:
+        except (KeyboardInterrupt, JobCancelled):
+            raise
+        except BaseException as error:  # SystemExit too; some libraries have kinds of their own
             return Problem(execute.job, execute.claim, "failed", _told(error), traceback=_traceback())
         return Result(execute.job, execute.claim, outputs)
 

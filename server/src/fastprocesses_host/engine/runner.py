@@ -1,5 +1,6 @@
 """One job to its end: claim, execute, finish. Never raises for what a process does."""
 
+import contextlib
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -31,7 +32,7 @@ from fastprocesses_host.ogc.jobs import OutputValue
 from fastprocesses_host.ogc.results import plan_formats
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.store import operations
-from fastprocesses_host.store.client import Store
+from fastprocesses_host.store.client import Store, StoreUnavailable
 from fastprocesses_host.store.operations import Claimed
 from fastprocesses_host.store.records import StoredInput
 from fastprocesses_host.store.values import FileValues
@@ -220,7 +221,8 @@ class Runner:
         if self._values is not None:
             for location in locations:
                 self._values.delete(location)
-        self._store.redis.delete(self._store.keys.staged(run.job_id, run.claim))
+        with contextlib.suppress(StoreUnavailable):  # then it expires
+            self._store.command("DEL", self._store.keys.staged(run.job_id, run.claim))
 
     def _end(
         self,

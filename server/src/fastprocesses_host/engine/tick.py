@@ -5,7 +5,6 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import cast
 
 from fastprocesses_host.engine import endings, processes
 from fastprocesses_host.engine.executors import Executors
@@ -132,10 +131,10 @@ class Ticker:
 
     def _delete_garbage(self, values: FileValues) -> None:
         key = self._store.keys.garbage
-        for location in cast("list[bytes]", self._store.redis.srandmember(key, _AT_ONCE)):
+        for location in self._store.command("SRANDMEMBER", key, _AT_ONCE):
             with contextlib.suppress(NoSuchValue):
                 values.delete(location.decode())
-            self._store.redis.srem(key, location)
+            self._store.command("SREM", key, location)
 
     def _sweep(self, values: FileValues) -> None:
         """Look at some old values, and delete those whose job is not known: a crash may have left them."""

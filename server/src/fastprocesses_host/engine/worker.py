@@ -163,6 +163,8 @@ class WorkerParts(Middleware):
         def begin(number: int, frame: FrameType | None) -> None:
             self._stop_seconds = self._stop_seconds or time.monotonic()
             self._broker.draining.set()
+            if self._ticker is None:  # still booting: nothing to drain, and no reason to go on
+                raise SystemExit(0)
             if callable(before):
                 before(number, frame)
 

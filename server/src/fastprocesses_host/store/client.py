@@ -250,6 +250,17 @@ class Store:
         except (*_AWAY, redis.RedisError) as error:
             raise _told(error) from error
 
+    def command(self, *arguments: Argument) -> Any:
+        """Run one plain command.
+
+        Raises:
+            StoreUnavailable: no answer.
+        """
+        try:
+            return self._command(*arguments)
+        except (*_AWAY, redis.RedisError) as error:
+            raise _told(error) from error
+
     def run_until_answered(
         self, operation: Operation[T], *, is_given_up: Callable[[], bool] = lambda: False
     ) -> T | None:

@@ -37,6 +37,7 @@ async def execute(request: Request) -> Response:
         UnsupportedMediaType: 415. BodyTooLarge: 413. NotAcceptable: 406, before anything is run.
         ProcessFailed: the reason's own status. SyncTimeout: 504. ServiceUnavailable: 503.
     """
+    urls_of(request)  # a bad Host header is refused before anything runs
     process = request.app.state.host.catalog.get(request.path_params["process_id"])
     execute_request, inputs = await _read(request, process)
     choice = _choose_mode(request, process, execute_request)

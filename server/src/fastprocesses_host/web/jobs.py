@@ -50,8 +50,9 @@ async def dismiss(request: Request) -> Response:
     Raises:
         NoSuchJob: 404; JobGone: 410, it was removed before; Forbidden: 403, its process cannot be dismissed.
     """
+    urls = urls_of(request)  # before anything is changed: a bad Host header is refused
     job = await request.app.state.host.dismiss(request.path_params["job_id"])
-    return respond(request, status_info(job, urls_of(request)), headers=_CHANGES)
+    return respond(request, status_info(job, urls), headers=_CHANGES)
 
 
 ROUTES: Final = (resource("/jobs", get=jobs), resource("/jobs/{job_id}", get=status, delete=dismiss))
