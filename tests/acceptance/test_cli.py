@@ -54,7 +54,7 @@ def test_a_command_line_that_cannot_be_understood_exits_with_2(arguments: list[s
     ("environ", "arguments", "sentence"),
     [
         ({"PORT": "many"}, ["run"], "port"),
-        ({"DRAIN_SECONDS": "0"}, ["run"], "drain_seconds must be more than 0"),
+        ({"DRAIN_SECONDS": "0"}, ["run"], "drain_seconds must be at least 0.01"),
         ({"CONFIG": "/nowhere/settings.toml"}, ["run"], "/nowhere/settings.toml"),
         ({}, ["run", "--config", "/nowhere/settings.toml"], "/nowhere/settings.toml"),
         ({}, ["run", "--host", "203.0.113.1"], "cannot be listened on"),

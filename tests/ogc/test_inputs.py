@@ -387,7 +387,7 @@ def test_wanted_outputs_must_exist(wanted, places):
         ("image", "image/png", False),
         ("choice", "application/gml+xml; version=3.2", True),
         ("choice", "application/geo+json", True),
-        ("choice", "nonsense", True),
+        ("choice", "nonsense", False),
     ],
 )
 def test_formats_of_wanted_outputs_must_be_known(output_id, media_type, known):

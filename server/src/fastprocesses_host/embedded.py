@@ -14,7 +14,7 @@ import platformdirs
 from fastprocesses_host.child import HOST_GRACE_SECONDS, child_command
 from fastprocesses_host.exits import Exit, StartError
 from fastprocesses_host.listening import is_open, listen, url_of
-from fastprocesses_host.private_store import PrivateStore, private_store
+from fastprocesses_host.private_store import PrivateStore, open_private, private_store
 from fastprocesses_host.settings import PREFIX, Settings
 from fastprocesses_host.supervisor import Part, Supervisor
 
@@ -148,7 +148,7 @@ def _host_part(settings: Settings, listener: socket.socket, report_fd: int) -> P
 
 @contextmanager
 def _store_part(store: PrivateStore, settings: Settings) -> Iterator[Part]:
-    with store.log.open("wb") as log:
+    with open(store.log, "wb", opener=open_private) as log:
         yield Part(
             name="store",
             command=store.command,

@@ -82,10 +82,10 @@ class Host:
         self._clock_offset_ms = 0
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._answered_seconds = float("-inf")
+        self._is_answered = False
+        self._was_answered = False
         self._is_full = False
         self._refused = ""
-        self._is_away_told = True  # at the start nothing is known yet
 
     async def __aenter__(self) -> Self:
         """Start listening to the store; it need not be there yet."""
@@ -128,8 +128,7 @@ class Host:
     def readiness(self) -> list[str]:
         """Give sentences on what is missing; none when jobs can be taken."""
         missing = [self._refused] if self._refused else []
-        silent_seconds = time.monotonic() - self._answered_seconds
-        if self._store.is_away or silent_seconds > 3 * self.settings.tick_seconds + 1:
+        if self._store.is_away or not self._is_answered:
             missing.append("The store does not answer.")
         if not self._shown:
             missing.append("No worker has announced its processes yet; is one running?")
@@ -452,11 +451,9 @@ class Host:
             await self._check_store()
         answer = await self._store.run(operations.tick("", lease_seconds=self.settings.lease_seconds))
         self._clock_offset_ms = answer.now_ms - time.time_ns() // 1_000_000
-        is_first = self._answered_seconds == float("-inf")
-        self._answered_seconds = time.monotonic()
-        if self._is_away_told and not is_first:
+        if self._was_answered and not self._is_answered:
             log.info("store back")
-        self._is_away_told = False
+        self._is_answered = self._was_answered = True
         if answer.may_recover:
             recover = operations.recover(
                 lease_seconds=self.settings.lease_seconds,
@@ -534,9 +531,9 @@ class Host:
         try:
             await work
         except ServiceUnavailable as error:
-            if not self._is_away_told:
+            if self._is_answered:
                 log.warning("store away", reason=str(error.__cause__ or error))
-            self._is_away_told = True
+            self._is_answered = False
         except Exception:
             log.exception("the host's own work failed")
 

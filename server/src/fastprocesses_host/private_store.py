@@ -136,8 +136,10 @@ def _hold(data_dir: Path) -> Iterator[Callable[[dict[str, object]], None]]:
         StartError: another process has it, or it cannot be written.
     """
     try:
-        (data_dir / "store").mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (data_dir / "lock").open("a+", encoding="utf-8")
+        data_dir.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (data_dir, data_dir / "store"):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        lock = open(data_dir / "lock", "a+", encoding="utf-8", opener=open_private)  # noqa: SIM115 - held below
     except OSError as error:
         raise StartError(
             f"The data folder {data_dir} cannot be used: {error.strerror}.", Exit.SETTINGS
@@ -163,6 +165,11 @@ def _hold(data_dir: Path) -> Iterator[Callable[[dict[str, object]], None]]:
 
         yield note
         note({})
+
+
+def open_private(path: str, flags: int) -> int:
+    """Open a file that only this user may read: the `opener` of `open`."""
+    return os.open(path, flags, 0o600)
 
 
 def _noted(text: str) -> dict[str, str]:

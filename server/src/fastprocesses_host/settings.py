@@ -12,6 +12,18 @@ from msgspec import Struct, field
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
+LONGEST_SECONDS = 10 * 366 * 86_400
+"""Ten years: longer than anything that is meant."""
+
+_SHORTEST_SECONDS = 0.01
+_RANGES: dict[str, tuple[float, float | None]] = {
+    "port": (0, 65_535),
+    **dict.fromkeys(
+        ("drain_seconds", "lease_seconds", "tick_seconds", "sync_timeout_seconds", "plugin_load_seconds"),
+        (_SHORTEST_SECONDS, LONGEST_SECONDS),
+    ),
+}
+
 PREFIX = "FASTPROCESSES_"
 """What every environment variable of ours starts with."""
 
@@ -109,19 +121,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Raises:
             SettingsError: a value is out of its range.
         """
-        for name in (
-            "drain_seconds",
-            "lease_seconds",
-            "tick_seconds",
-            "sync_timeout_seconds",
-            "plugin_load_seconds",
-        ):
-            if not getattr(self, name) > 0:
-                raise SettingsError(f"{name} must be more than 0, not {getattr(self, name)}.")
-        if not 0 <= self.port <= 65_535:
-            raise SettingsError(f"port must be between 0 and 65535, not {self.port}.")
-        if self.workers < 0 or self.slots < 0:
-            raise SettingsError("workers and slots must not be negative.")
+        for name in self.__struct_fields__:
+            _check_range(name, getattr(self, name))
         for name in ("environment", "key_prefix"):
             if not _NAME.fullmatch(getattr(self, name)):
                 raise SettingsError(
@@ -185,6 +186,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             for name, value in values.items()
             if value != getattr(defaults, name)
         }
+
+
+def _check_range(name: str, value: Any) -> None:
+    lowest, highest = _RANGES.get(name, (0, LONGEST_SECONDS if name.endswith("_seconds") else None))
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return
+    if not value >= lowest or (highest is not None and value > highest):
+        upper = "" if highest is None else f" and at most {highest:g}"
+        raise SettingsError(f"{name} must be at least {lowest:g}{upper}, not {value:g}.")
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -235,7 +235,7 @@ class Supervisor:
     def _kill_orphans(self) -> None:
         """Kill the processes that became ours because their parent died."""
         ours = {part.process.pid for part in self._living() if part.process is not None}
-        for pid in _child_pids() - ours:
+        for pid in _child_pids(but="sentinel.py") - ours:  # a worker's sentinel is cleaning up, and then ends
             for kill in (os.killpg, os.kill):
                 with suppress(OSError):
                     kill(pid, signal.SIGKILL)
@@ -280,8 +280,13 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _child_pids() -> set[int]:
-    """Give the ids of this process's direct children."""
+def _child_pids(but: str = "") -> set[int]:
+    """Give the ids of this process's direct children, but for those that run a program of this name."""
     import psutil
 
-    return {child.pid for child in psutil.Process().children()}
+    found = set()
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if not but or not any(part.endswith(but) for part in child.cmdline()):
+                found.add(child.pid)
+    return found

@@ -132,6 +132,7 @@ class AsyncStore:
             async with asyncio.timeout(HOST_OPERATION_SECONDS):
                 return await self._redis.execute_command(command, *arguments)  # type: ignore[no-untyped-call]
         except (*_AWAY, redis.ResponseError) as error:
+            await self._redis.connection_pool.disconnect(inuse_connections=False)
             raise self._unavailable(error) from error
 
     async def listen(self, *channels: str) -> AsyncIterator[tuple[str, bytes] | None]:
@@ -204,7 +205,9 @@ class AsyncStore:
                 await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
                 answers = [await _answer(connection) for _ in operations]
         except BaseException:  # what is still to come belongs to commands that nobody waits for
-            await connection.disconnect(nowait=True)
+            stale, self._free = [connection, *self._free], []  # what broke one has broken the others
+            for one in stale:
+                await one.disconnect(nowait=True)
             raise
         self._free.append(connection)
         return answers
