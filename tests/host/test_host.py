@@ -35,8 +35,8 @@ SYNC, ASYNC = ModeChoice(mode="sync"), ModeChoice(mode="async")
 
 
 @pytest.fixture(scope="module")
-def settings(embedded_store: StoreServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    settings = Settings(redis_url=embedded_store.url, key_prefix="host", slots=2)
+def settings(any_store: StoreServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    settings = Settings(redis_url=any_store.url, key_prefix="host", slots=2)
     worker = Worker(settings, tmp_path_factory.mktemp("host") / "worker.log")
     yield settings
     worker.stop()
