@@ -95,8 +95,12 @@ class AsyncStore:
 
     async def close(self) -> None:
         """Close all connections."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for connection in self._free:
             await connection.disconnect(nowait=True)
+        await asyncio.sleep(0)  # closed transports say so in the next turn of the loop
         for client in (self._redis, self._listener):
             with contextlib.suppress(*_AWAY):
                 await client.aclose()
