@@ -13,8 +13,8 @@ from fastprocesses_host.lifeline import end_with_parent
 
 HOST_GRACE_SECONDS = 1.0
 """How long requests under way may take once the host was told to stop."""
-STOP_RESERVE_SECONDS = 3.0
-"""What of `drain_seconds` is not for a worker's jobs: the host stops before it, the store after it."""
+AFTER_WORKER_SECONDS = 1.5
+"""What of `drain_seconds` is left when Dramatiq stops waiting for its threads."""
 
 
 def child_command(part: str, arguments: Sequence[str]) -> list[str]:
@@ -78,7 +78,7 @@ def become_worker() -> int:
     from dramatiq import cli
 
     parser = cli.make_argument_parser()  # type: ignore[no-untyped-call]
-    shutdown_seconds = max(settings.drain_seconds - STOP_RESERVE_SECONDS / 2, settings.drain_seconds / 2)
+    shutdown_seconds = max(settings.drain_seconds - AFTER_WORKER_SECONDS, settings.drain_seconds / 2)
     arguments = [
         "--path",  # with nothing after it: the folder we happen to stand in is no place to import from
         *("--processes", "1"),

@@ -340,7 +340,7 @@ class Attempt:
             self.is_reusable = False
             return endings.failed("error", "The process interrupted itself.")
         if frame.kind != "declared":
-            log.error("process raised", reason=frame.kind, error=frame.detail, traceback=frame.traceback)
+            log.error("process raised", reason=frame.kind, error=frame.detail, exception=frame.traceback)
         self._run.log("error", frame.detail)
         return endings.raised(frame, self._run.job_id)
 

@@ -23,6 +23,7 @@ REPORT_SECONDS = 0.2
 MOST_ROUNDS = 20
 _AT_ONCE = 100
 _SWEEP_SECONDS = 3600.0
+_REAP_SECONDS = 10.0
 
 log = get_logger()
 
@@ -53,6 +54,7 @@ class Ticker:
         self._unknown: set[str] = set()
         self._is_away = False
         self._next_sweep_seconds = time.monotonic()
+        self._next_reap_seconds = time.monotonic()
         self._old_values: Iterator[tuple[str, str]] | None = None
         self._threads = [
             threading.Thread(target=loop, name=loop.__name__.strip("_"), daemon=True)
@@ -81,7 +83,6 @@ class Ticker:
                 log.exception("a tick failed")
             else:
                 self._is_away = False
-            processes.reap_adopted(self._executors.pids)
             spent_seconds = time.monotonic() - begun_seconds
             self._stopped.wait(max(self._settings.tick_seconds - spent_seconds, 0.05))
 
@@ -105,6 +106,9 @@ class Ticker:
             self._announce()
         if answer.may_recover:
             self._keep_house()
+        if time.monotonic() >= self._next_reap_seconds:
+            self._next_reap_seconds = time.monotonic() + _REAP_SECONDS
+            processes.reap_adopted(self._executors.pids)
 
     def _stop_runs(self, answer: TickAnswer) -> None:
         for job_id, verdict in answer.stop.items():

@@ -29,8 +29,8 @@ from fastprocesses_host.store.announcements import Announcement
 from fastprocesses_host.store.client import Store, StoreRefused, StoreUnavailable
 from fastprocesses_host.store.values import FileValues
 
-STOP_RESERVE_SECONDS = 3.0
-"""What of `drain_seconds` is left for stopping executors and threads after the jobs had their time."""
+STOP_RESERVE_SECONDS = 4.0
+"""What of `drain_seconds` is not for jobs: the host stops before, executors and threads after them."""
 
 log = get_logger()
 
