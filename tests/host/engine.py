@@ -59,8 +59,12 @@ class Worker:
 
     def executors(self) -> list[psutil.Process]:
         """The executors of this worker."""
-        children = self.worker_process.children()
-        return [child for child in children if "fastprocesses_sdk.executor" in child.cmdline()]
+        found = []
+        for child in self.worker_process.children():
+            with contextlib.suppress(psutil.Error):  # it ended meanwhile
+                if "fastprocesses_sdk.executor" in child.cmdline():
+                    found.append(child)
+        return found
 
     def family(self) -> list[psutil.Process]:
         """Everything that lives below the command now."""
