@@ -30,6 +30,7 @@ from fastprocesses_host.ogc.exceptions import (
 from fastprocesses_host.ogc.execute import ExecuteRequest
 from fastprocesses_host.ogc.jobs import AskedResults, Job, Status
 from fastprocesses_host.ogc.preferences import ModeChoice
+from fastprocesses_host.ogc.results import wants_references
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.announcements import Announcement, announcement_decoder, choose_offers
@@ -289,8 +290,7 @@ class Host:
 
     def _new_job(self, process: OfferedProcess, asked: AskedResults, choice: ModeChoice) -> NewJob:
         settings = self.settings
-        by_reference = any(one.transmission_mode == "reference" for one in (asked.outputs or {}).values())
-        listed = choice.mode != "sync" or settings.record_sync_jobs or by_reference
+        listed = choice.mode != "sync" or settings.record_sync_jobs or wants_references(asked)
         is_sync = choice.mode != "async"
         deadline_ms = (
             time.time_ns() // 1_000_000 + self._clock_offset_ms + settings.sync_timeout_seconds * 1000

@@ -110,13 +110,8 @@ class Supervisor:
         self._code = Exit.OK
 
     def watch(self, descriptor: int, readable: Callable[[], None]) -> None:
-        """Call `readable` whenever the descriptor can be read, until `forget`."""
+        """Call `readable` whenever the descriptor can be read."""
         self._selector.register(descriptor, selectors.EVENT_READ, readable)
-
-    def forget(self, descriptor: int) -> None:
-        """Stop watching the descriptor."""
-        with suppress(KeyError):
-            self._selector.unregister(descriptor)
 
     def after(self, seconds: float, call: Callable[[], None]) -> None:
         """Call once, `seconds` from now, unless the stop has begun by then."""
