@@ -173,18 +173,20 @@ def test_eaten_replies_do_no_harm(own_store: StoreServer, tmp_path: Path, seed: 
     direct = Settings(redis_url=own_store.url)
     with running_engine(settings, tmp_path) as (engine, _), running_host(direct, tmp_path) as witness:
         proxy.share = 0.05
-        ended_seconds = time.monotonic() + 4
-        while time.monotonic() < ended_seconds:
+        accepted: list[str] = []
+        until = time.monotonic() + 40
+        while (proxy.eaten <= 20 or len(accepted) < 3) and time.monotonic() < until:
             with contextlib.suppress(ServiceUnavailable, ResultNotAvailable):
-                engine.submit("double", {"number": 4})
+                accepted.append(engine.submit("double", {"number": 4}))
                 assert engine.execute("double", {"number": 4}) == 8
             time.sleep(0.002)
         proxy.share = 0.0
         wait_until(lambda: nothing_left(witness), 20, "the end of all jobs")
         jobs = witness.jobs()
-        assert len(jobs) > 2
-        assert {job.status for job in jobs} <= {Status.SUCCESSFUL, Status.FAILED}
-        assert {job.reason for job in jobs if job.status == Status.FAILED} == set()
-        assert {job.attempt for job in jobs} == {1}
-        assert proxy.eaten > 10
+        assert len(accepted) >= 3
+        assert {witness.job(job_id).status for job_id in accepted} == {Status.SUCCESSFUL}
+        # What was taken and answered with 503 is dismissed by its host, or has ended before.
+        assert {job.status for job in jobs} <= {Status.SUCCESSFUL, Status.DISMISSED}
+        assert max(job.attempt for job in jobs) == 1
+        assert proxy.eaten > 20
     proxy.close()

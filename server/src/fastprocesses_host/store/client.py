@@ -24,7 +24,7 @@ HOST_OPERATION_SECONDS = 2.0
 WORKER_OPERATION_SECONDS = 2.0
 """A third of the usual lease: a lost answer and a second try still renew it in time."""
 BREAKER_SECONDS = 1.0
-"""After a failed connection a host answers at once for so long, before it tries again."""
+"""After a store refused to connect, or was silent, a host answers at once for so long before it tries again."""
 _AWAY = (redis.ConnectionError, redis.TimeoutError, OSError)
 """A time-out counts as a lost connection: what was sent may or may not have been done."""
 _NOT_READY = (
@@ -107,7 +107,7 @@ class AsyncStore:
 
     @property
     def is_away(self) -> bool:
-        """Whether the last connection failed so short a time ago that the next one is not tried yet."""
+        """Whether the store refused or was silent so short a time ago that it is not tried again yet."""
         return time.monotonic() < self._closed_until
 
     async def run(self, operation: Operation[T]) -> T:
@@ -137,6 +137,8 @@ class AsyncStore:
                 return await self._redis.execute_command(command, *arguments)  # type: ignore[no-untyped-call]
         except (*_AWAY, redis.ResponseError) as error:
             await self._redis.connection_pool.disconnect(inuse_connections=False)
+            if isinstance(error, _AWAY):
+                self._open_breaker()
             raise self._unavailable(error) from error
 
     async def listen(self, *channels: str) -> AsyncIterator[tuple[str, bytes] | None]:
@@ -206,6 +208,7 @@ class AsyncStore:
         ]
         try:
             async with asyncio.timeout(HOST_OPERATION_SECONDS):
+                await self._connect(connection)
                 await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
                 answers = [await _answer(connection) for _ in operations]
         except BaseException:  # what is still to come belongs to commands that nobody waits for
@@ -216,9 +219,19 @@ class AsyncStore:
         self._free.append(connection)
         return answers
 
+    async def _connect(self, connection: redis.asyncio.connection.AbstractConnection) -> None:
+        try:
+            await connection.connect()  # nothing to do where it is
+        except _AWAY:
+            self._open_breaker()
+            raise
+
+    def _open_breaker(self) -> None:
+        self._closed_until = time.monotonic() + BREAKER_SECONDS
+
     def _unavailable(self, error: Exception) -> StoreUnavailable:
-        if isinstance(error, _AWAY):
-            self._closed_until = time.monotonic() + BREAKER_SECONDS
+        if isinstance(error, (TimeoutError, redis.TimeoutError)):
+            self._open_breaker()  # it is there and silent; one that merely hung up is asked again at once
         unavailable = StoreUnavailable()
         unavailable.__cause__ = error
         return unavailable
