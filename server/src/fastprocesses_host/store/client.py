@@ -221,7 +221,7 @@ class AsyncStore:
 
     async def _connect(self, connection: redis.asyncio.connection.AbstractConnection) -> None:
         try:
-            await connection.connect()  # nothing to do where it is
+            await connection.connect()  # type: ignore[no-untyped-call]  # nothing to do where it is
         except _AWAY:
             self._open_breaker()
             raise
