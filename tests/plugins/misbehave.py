@@ -2,13 +2,18 @@
 
 import asyncio
 import ctypes
+import decimal
+import gc
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import fastprocesses_sdk as fp
 
@@ -183,3 +188,107 @@ def litter(how: str, *, job: fp.Job = fp.NO_JOB) -> str:
     elif how == "long":
         job.message("x" * 10_000_000)
     return "littered"
+
+
+class Unspeakable(Exception):
+    """Whatever is asked of it, it raises."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise SystemExit(9)
+
+    def __str__(self) -> str:
+        raise SystemExit(9)
+
+
+@fp.process
+def spoil(what: str, *, job: fp.Job = fp.NO_JOB) -> str:
+    """Change what is around the job, or treat its end badly."""
+    if what == "umask":
+        os.umask(0o777)
+    elif what == "streams":
+        sys.stdout.close()
+        sys.stderr = None
+    elif what == "descriptors":
+        os.closerange(0, 3)
+    elif what == "signals":
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+    elif what == "switches":
+        sys.setrecursionlimit(200)
+        sys.settrace(lambda *_: None)
+        socket.setdefaulttimeout(0.001)
+        decimal.getcontext().prec = 1
+        gc.disable()
+    elif what == "fork":
+        return "copy" if os.fork() == 0 else "original"
+    elif what == "modules":
+        fp.Process.run = None
+    elif what == "unspeakable":
+        raise Unspeakable
+    return "spoilt"
+
+
+@fp.process
+def look() -> list[str]:
+    """Tell what is not as it should be."""
+    print("heard")
+    mask = os.umask(0o022)
+    os.umask(mask)
+    found = {
+        "umask": mask == 0o777,
+        "streams": sys.stderr is None,
+        "descriptors": not Path("/proc/self/fd/0").exists(),
+        "signals": signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        or signal.getitimer(signal.ITIMER_REAL)[0],
+        "recursion": sys.getrecursionlimit() == 200,
+        "trace": sys.gettrace(),
+        "timeout": socket.getdefaulttimeout(),
+        "decimal": decimal.getcontext().prec == 1,
+        "gc": not gc.isenabled(),
+    }
+    return [name for name, is_so in found.items() if is_so]
+
+
+@fp.process
+def mislay(how: str, *, job: fp.Job = fp.NO_JOB) -> fp.PNG:
+    """Return a file that cannot be taken."""
+    if how == "name":
+        file = job.workdir / "\udcff.png"
+        file.touch()
+        return file
+    elsewhere = Path(tempfile.mkdtemp())
+    (elsewhere / "file").write_text("not yours")
+    os.chdir("/")
+    job.workdir.rmdir()
+    job.workdir.symlink_to(elsewhere)
+    return job.workdir / "file"
+
+
+@fp.on_start
+async def open_client() -> None:
+    """Begin what answers the jobs, in their loop."""
+    asked: asyncio.Queue[asyncio.Future[str]] = asyncio.Queue()
+
+    async def answer() -> None:
+        while True:
+            (await asked.get()).set_result("answered")
+
+    CLIENT.extend([asked, asyncio.create_task(answer())])
+
+
+CLIENT: list[Any] = []
+
+
+@fp.process
+async def ask_client() -> str:
+    """Ask what was opened at the start, and leave a task behind."""
+    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    await CLIENT[0].put(answer)
+    CLIENT.append(asyncio.create_task(asyncio.sleep(600), name="left"))
+    return await asyncio.wait_for(answer, 5)
+
+
+@fp.process
+async def tasks() -> int:
+    """Count the tasks that jobs left behind."""
+    return sum(task.get_name() == "left" for task in asyncio.all_tasks())

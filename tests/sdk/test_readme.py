@@ -4,8 +4,11 @@ import re
 import tomllib
 from pathlib import Path
 
-from fastprocesses_sdk import Feature, FeatureCollection
+from fastprocesses_sdk import NO_JOB, Feature, FeatureCollection
+from fastprocesses_sdk.configured import GivenSettings, PluginSettings
 from fastprocesses_sdk.plugins import GROUP, load_plugin
+from fastprocesses_sdk.starting import start
+from fastprocesses_sdk.values import InputValue
 
 README = (Path(__file__).parents[2] / "sdk" / "README.md").read_text()
 
@@ -29,3 +32,18 @@ def test_the_plugin_of_the_readme_works(tmp_path, monkeypatch):
     }
     assert tag.description.inputs["weight"].description == "How heavy each is. Unit: kg."
     assert isinstance(tag.description.example, dict)
+
+
+def test_the_settings_of_the_readme_reach_its_process(tmp_path, monkeypatch):
+    (tmp_path / "my_settings.py").write_text(re.findall(r"```python\n(.*?)```", README, re.DOTALL)[1])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    given = GivenSettings(
+        plugin="tiles", table={"url": "https://example.org"}, texts={"TOKEN": "t", "SIZE": "3"}
+    )
+    settings = PluginSettings(given)
+
+    locate = load_plugin("my_settings")["locate"]
+    start("my_settings", [locate], settings)
+    outputs = locate.run({"name": InputValue(data=b'"a"')}, NO_JOB, settings=settings)
+
+    assert outputs["result"].data == b'"https://example.org/3/a"'

@@ -1,7 +1,8 @@
 """GeoJSON and bounding boxes keep what they came with."""
 
+import datetime as dt
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import fastprocesses_sdk as fp
 import msgspec
@@ -48,7 +49,7 @@ collections = with_foreign({"type": st.just("FeatureCollection"), "features": st
 def test_a_collection_comes_out_as_it_went_in(value):
     shape = shape_of(fp.FeatureCollection)
 
-    collection = reader_of(shape.wire)(InputValue(data=json.dumps(value).encode()))
+    collection = reader_of(shape)(InputValue(data=json.dumps(value).encode()))
     written = writer_of(shape)(collection, "")
 
     assert json.loads(written.data) == value
@@ -147,7 +148,7 @@ def test_what_is_something_else_is_told(kind, value, about):
     ],
 )
 def test_a_bounding_box_knows_its_crs(document, crs, bounds):
-    box = reader_of(shape_of(fp.BBox).wire)(InputValue(data=document))
+    box = reader_of(shape_of(fp.BBox))(InputValue(data=document))
 
     assert box.bounds == bounds
     assert box.crs == (crs or "http://www.opengis.net/def/crs/EPSG/0/4326")
@@ -157,6 +158,35 @@ def test_values_of_numpy_are_written():
     numpy = pytest.importorskip("numpy")
 
     assert encode([numpy.float64(1.5), numpy.int32(2), numpy.array([1, 2])]) == b"[1.5,2,[1,2]]"
+
+
+class Timestamp(dt.datetime):
+    """A time as pandas has it."""
+
+
+class NotATime(Timestamp):
+    def __ne__(self, other: object) -> bool:
+        return True
+
+
+class Timedelta(dt.timedelta):
+    """A duration as pandas has it."""
+
+
+def test_times_of_subclasses_are_written_as_what_they_are():
+    times = [
+        Timestamp(2025, 1, 2, 3, tzinfo=dt.UTC),
+        Timestamp(2025, 1, 2),
+        NotATime(2025, 1, 2),
+        Timedelta(days=2),
+    ]
+
+    assert encode(times) == b'["2025-01-02T03:00:00Z","2025-01-02T00:00:00",null,"P2D"]'
+
+
+def test_a_result_that_is_not_a_number_is_told_as_one():
+    with pytest.raises(msgspec.ValidationError, match=r"got `null`.*; NaN and infinity become null"):
+        writer_of(shape_of(list[float]))([1.0, float("nan")], "")
 
 
 @pytest.mark.parametrize("hole", [float("nan"), float("inf")])
@@ -175,9 +205,52 @@ def test_what_json_cannot_carry_is_told():
 def test_a_value_may_lie_in_a_file(tmp_path):
     (tmp_path / "value").write_bytes(b"[1, 2]")
 
-    assert reader_of(list[int])(InputValue(path=str(tmp_path / "value"))) == [1, 2]
+    assert reader_of(shape_of(list[int]))(InputValue(path=str(tmp_path / "value"))) == [1, 2]
+
+
+GEOJSON = "application/geo+json"
+TIFF = "image/tiff"
+Place = fp.FeatureCollection | fp.Feature | fp.Point
+PlaceOrPicture = Place | Annotated[bytes, fp.Media(TIFF)]
+FEATURE = {"type": "Feature", "geometry": None, "properties": None}
+POINT = {"type": "Point", "coordinates": [1, 2]}
+
+
+@pytest.mark.parametrize("annotation", [Place, PlaceOrPicture], ids=["one media type", "two media types"])
+@pytest.mark.parametrize("media_type", ["", GEOJSON, "application/json"])
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ({"type": "FeatureCollection", "features": [FEATURE]}, fp.FeatureCollection),
+        (FEATURE, fp.Feature),
+        (POINT, fp.Point),
+    ],
+    ids=["collection", "feature", "point"],
+)
+def test_of_kinds_that_share_a_media_type_the_value_tells_which_it_is(annotation, media_type, value, kind):
+    read = reader_of(shape_of(annotation))
+
+    found = read(InputValue(data=json.dumps(value).encode(), media_type=media_type))
+
+    assert type(found) is kind
+    assert found.__geo_interface__ == value
+
+
+@pytest.mark.parametrize("media_type", ["", TIFF])
+def test_the_only_alternative_of_a_media_type_is_read_as_that(media_type):
+    read = reader_of(shape_of(PlaceOrPicture))
+
+    assert read(InputValue(data=b'"AAEC"', media_type=media_type)) == b"\0\1\2"
+    with pytest.raises((msgspec.DecodeError, ValueError)):
+        read(InputValue(data=json.dumps(POINT).encode(), media_type=TIFF))
+
+
+@pytest.mark.parametrize("media_type", ["", GEOJSON])
+def test_a_value_that_is_none_of_the_kinds_is_refused(media_type):
+    with pytest.raises((msgspec.DecodeError, ValueError)):
+        reader_of(shape_of(Place))(InputValue(data=b'{"type": "Star"}', media_type=media_type))
 
 
 def test_text_that_is_no_json_is_no_value():
     with pytest.raises(msgspec.DecodeError):
-        reader_of(int)(InputValue(data=b"nonsense"))
+        reader_of(shape_of(int))(InputValue(data=b"nonsense"))

@@ -1,5 +1,8 @@
 """Write processes for OGC API - Processes as typed Python functions: `import fastprocesses_sdk as fp`."""
 
+from typing import TYPE_CHECKING, Any
+
+from fastprocesses_sdk.aliases import CSV, PNG, URI, GeoPackage, GeoTIFF, NetCDF
 from fastprocesses_sdk.annotations import Input, Media, Output, Outputs
 from fastprocesses_sdk.declare import process
 from fastprocesses_sdk.description import (
@@ -8,11 +11,15 @@ from fastprocesses_sdk.description import (
     OutputDescription,
     Policy,
     ProcessDescription,
+    TranslatedText,
+    Translation,
 )
 from fastprocesses_sdk.errors import DeclarationError, JobCancelled, PluginError, ProcessError
 from fastprocesses_sdk.hooks import hookimpl
 from fastprocesses_sdk.job import NO_JOB, Job, Reporter
 from fastprocesses_sdk.processes import Process
+from fastprocesses_sdk.settings import Secret, Settings
+from fastprocesses_sdk.starting import on_start
 from fastprocesses_sdk.types import (
     BBox,
     Feature,
@@ -29,16 +36,24 @@ from fastprocesses_sdk.types import (
     Polygon,
 )
 
+if TYPE_CHECKING:
+    from fastprocesses_sdk import testing as testing
+
 __version__ = "0.1.0"
 
 __all__ = [
+    "CSV",
     "NO_JOB",
+    "PNG",
+    "URI",
     "BBox",
     "DeclarationError",
     "Feature",
     "FeatureCollection",
     "GeoJSON",
     "GeoJSONError",
+    "GeoPackage",
+    "GeoTIFF",
     "Geometry",
     "GeometryCollection",
     "Input",
@@ -51,6 +66,7 @@ __all__ = [
     "MultiLineString",
     "MultiPoint",
     "MultiPolygon",
+    "NetCDF",
     "Output",
     "OutputDescription",
     "Outputs",
@@ -62,7 +78,21 @@ __all__ = [
     "ProcessDescription",
     "ProcessError",
     "Reporter",
+    "Secret",
+    "Settings",
+    "TranslatedText",
+    "Translation",
     "__version__",
     "hookimpl",
+    "on_start",
     "process",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `fp.testing` when it is first asked for."""
+    if name == "testing":
+        import importlib
+
+        return importlib.import_module("fastprocesses_sdk.testing")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

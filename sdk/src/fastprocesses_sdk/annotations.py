@@ -1,11 +1,13 @@
 """What an author writes beside a type: `Annotated[float, Input(gt=0, unit="m")]`."""
 
+import re
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, dataclass_transform
+from typing import Any, Literal, dataclass_transform
 
 from msgspec import Struct
 
-T = TypeVar("T")
+_NAME = r"[A-Za-z0-9!#$&^_.+-]+"
+_MEDIA_TYPE = re.compile(rf"{_NAME}/{_NAME}(\s*;\s*{_NAME}=({_NAME}|\"[^\"]*\"))*")
 Unbounded = Literal["unbounded"]
 
 
@@ -53,8 +55,8 @@ class Output(Struct, frozen=True, kw_only=True):
 class Media:
     """In which media type a value comes: `Annotated[str, Media("application/xml")]`.
 
-    On `str` the value is that text, on `bytes` it is binary (base64 inside JSON); on other types it names the
-    media type of their JSON.
+    On `str` the value is that text, on `bytes` it is binary (base64 inside JSON), on `Path` a file; on other types
+    it names the media type of their JSON. Of several, callers choose; `job.format(output)` tells which.
 
     Args:
         *types: One or several media types; the first is the default.
@@ -63,8 +65,10 @@ class Media:
     __slots__ = ("types",)
 
     def __init__(self, *types: str) -> None:
-        if not types or not all("/" in type_ for type_ in types):
+        if not types or not all(isinstance(type_, str) and _MEDIA_TYPE.fullmatch(type_) for type_ in types):
             raise ValueError(f"Media takes media types such as 'image/png', not {types!r}.")
+        if len(set(types)) < len(types):
+            raise ValueError(f"Media is told a media type twice: {types!r}.")
         self.types = types
 
     def __eq__(self, other: object) -> bool:
@@ -94,19 +98,3 @@ class Outputs:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         dataclass(kw_only=True)(cls)
-
-
-def constraints_of(notes: tuple[Any, ...]) -> Constraints:
-    """Gather the constraints of all notes; those of msgspec.Meta and annotated-types have the same names."""
-    found: dict[str, Any] = {}
-    for note in notes:
-        for name in Constraints.__struct_fields__:
-            value = getattr(note, name, None)
-            if value is not None and not callable(value):
-                found[name] = value
-    return Constraints(**found)
-
-
-def note_of(notes: tuple[Any, ...], kind: type[T]) -> T | None:
-    """The last note of this kind."""
-    return next((note for note in reversed(notes) if isinstance(note, kind)), None)

@@ -7,14 +7,17 @@ import msgspec
 from msgspec import Meta, Struct
 
 from fastprocesses_sdk import processes
-from fastprocesses_sdk.annotations import Input, note_of
+from fastprocesses_sdk.annotations import Input, Output
 from fastprocesses_sdk.declaration import described_text, unit_metadata
 from fastprocesses_sdk.description import InputDescription
 from fastprocesses_sdk.docstrings import title_of
 from fastprocesses_sdk.errors import DeclarationError
+from fastprocesses_sdk.hints import split, without_none
 from fastprocesses_sdk.job import Job
-from fastprocesses_sdk.schema import Shape, shape_of, split, without_none
-from fastprocesses_sdk.values import check, encode, reader_of
+from fastprocesses_sdk.notes import note_of
+from fastprocesses_sdk.schema import list_of, shape_of
+from fastprocesses_sdk.shapes import Shape
+from fastprocesses_sdk.values import plain_default, reader_of
 
 
 class Argument(Struct, frozen=True):
@@ -46,7 +49,10 @@ def read_argument(parameter: inspect.Parameter, annotation: Any, text: str) -> A
     """Make an input of an argument; raises DeclarationError where it makes no sense."""
     name, default = parameter.name, parameter.default
     narrowed, optional = without_none(annotation)
-    note = note_of(split(narrowed)[1], Input) or Input()
+    notes = split(narrowed)[1]
+    note = note_of(notes, Input) or Input()
+    if note_of(notes, Output):
+        raise DeclarationError("Output is for what is returned; write fp.Input")
     required = default is parameter.empty
     if optional and required:
         raise DeclarationError(
@@ -54,12 +60,12 @@ def read_argument(parameter: inspect.Parameter, annotation: Any, text: str) -> A
         )
     if default is None and not optional:
         raise DeclarationError(f"its default None is not of its type; write `{name}: ... | None = None`")
-    shape = _occurring(narrowed, note) if note.occurs else shape_of(narrowed)
+    shape, whole = _occurring(narrowed, note) if note.occurs else _once(narrowed)
     schema = shape.schema
     if not required and default is not None:
-        plain = _plain_default(shape.wire, default)
-        schema = schema if note.occurs or _has_null(plain) else {**schema, "default": plain}
-    low, high = note.occurs or (1, 1)
+        plain = plain_default(whole, default)
+        schema = schema if note.occurs or plain is None else {**schema, "default": plain}
+    low, high = _range(note.occurs) if note.occurs else (1, 1)
     if low == 0 and required:
         raise DeclarationError(f"an input that may occur 0 times needs a default; write `{name}: ... = ()`")
     described = InputDescription(
@@ -70,36 +76,38 @@ def read_argument(parameter: inspect.Parameter, annotation: Any, text: str) -> A
         max_occurs=high,
         metadata=unit_metadata(note.unit),
     )
-    return Argument(described, processes.Input(read=reader_of(shape.wire), required=required))
+    return Argument(described, processes.Input(read=reader_of(whole), required=required))
 
 
-def _occurring(annotation: Any, note: Input) -> Shape:
-    """Read the `list[T]` of an input that may be given several times: the schema is that of one item."""
+def _once(annotation: Any) -> tuple[Shape, Shape]:
+    shape = shape_of(annotation)
+    return shape, shape
+
+
+def _occurring(annotation: Any, note: Input) -> tuple[Shape, Shape]:
+    """Read the `list[T]` of an input that may be given several times: one item, whose schema it has, and all."""
     assert note.occurs is not None
-    low, high = note.occurs
+    low, high = _range(note.occurs)
     base, notes = split(annotation)
     if get_origin(base) is not list:
         raise DeclarationError("an input that occurs several times is a list; write Annotated[list[T], ...]")
-    if low < 0 or (high != "unbounded" and (high < 1 or high < low)):
-        raise DeclarationError(
-            f"occurs={note.occurs!r} is no range; write (least, most), or (least, 'unbounded')"
-        )
     (item,) = get_args(base)
     shape = shape_of(Annotated[(item, *notes)])
-    most = None if high == "unbounded" else high
-    many: Any = list.__class_getitem__(shape.wire)
-    return msgspec.structs.replace(shape, wire=Annotated[many, Meta(min_length=low, max_length=most)])
+    many = list_of(shape)
+    counted: Any = Annotated[
+        many.wire, Meta(min_length=low, max_length=None if high == "unbounded" else high)
+    ]
+    return shape, msgspec.structs.replace(many, wire=counted)
 
 
-def _plain_default(wire: Any, default: Any) -> Any:
-    try:
-        check(wire, default)
-    except (msgspec.DecodeError, TypeError, ValueError) as error:
-        raise DeclarationError(f"its default {default!r} is not one of its own values: {error}") from None
-    return msgspec.json.decode(encode(default))
+def _range(occurs: Any) -> tuple[int, Any]:
+    """Return the least and the most of `occurs=`, checked."""
+    if isinstance(occurs, tuple | list) and len(occurs) == 2:
+        low, high = occurs
+        if type(low) is int and low >= 0 and (high == "unbounded" or _is_most(low, high)):
+            return low, high
+    raise DeclarationError(f"occurs={occurs!r} is no range; write (least, most), or (least, 'unbounded')")
 
 
-def _has_null(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(_has_null, value.values()))
-    return value is None or (isinstance(value, list) and any(map(_has_null, value)))
+def _is_most(low: int, high: Any) -> bool:
+    return type(high) is int and high >= max(1, low)

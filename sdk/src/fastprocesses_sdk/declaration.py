@@ -1,13 +1,14 @@
 """What `@process` may be told, and what follows from it and from names and docstrings."""
 
+import math
 import re
-import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from os import PathLike
 from typing import Any, Literal, TypedDict
 
 from msgspec import UNSET
 
-from fastprocesses_sdk.description import JobControlOption, Policy, ProcessDescription
+from fastprocesses_sdk.description import JobControlOption, Policy, ProcessDescription, Translation
 from fastprocesses_sdk.docstrings import one_line, title_of
 from fastprocesses_sdk.errors import DeclarationError
 from fastprocesses_sdk.processes import UNKNOWN_VERSION
@@ -22,15 +23,22 @@ class Declaration(TypedDict, total=False):
     id: str
     """Without it the function's name, `_` written `-`."""
     title: str
-    description: str
+    description: str | PathLike[str]
+    """The text, or the name of a file beside the code that holds the description, `buffer.json` or `.yaml`."""
     version: str
     """Without it the version of the distribution."""
     keywords: Sequence[str]
     metadata: Sequence[Mapping[str, Any]]
+    language: str
+    """Language tag of the texts, `en` or `de-CH`; without it they are English."""
+    translations: Mapping[str, Translation]
+    """The texts in other languages, by language tag; callers choose by Accept-Language."""
     modes: Sequence[Literal["sync", "async"]]
     """How it may be executed; without it both ways."""
     example: Mapping[str, Any]
     """An execute request, `{"inputs": {...}}`; without it one is made of the schemas, where that can be."""
+    examples: Sequence[Mapping[str, Any]]
+    """Inputs that it accepts, `[{"distance": 5}]`, or execute requests; the first is that of the description."""
     timeout_seconds: float
     memory_mb: int
     retryable: bool
@@ -39,32 +47,6 @@ class Declaration(TypedDict, total=False):
     deterministic: bool
     max_concurrent: int
     queue: str
-
-
-class Told:
-    """Begin every DeclarationError that passes with where it happened."""
-
-    def __init__(self, where: str) -> None:
-        self.where = where
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, DeclarationError):
-            error.args = (f"{self.where}: {error}",)
-
-
-def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """Resolve the annotations of a function or a class; raises DeclarationError where that fails."""
-    try:
-        return typing.get_type_hints(function, include_extras=True)
-    except NameError as error:
-        raise DeclarationError(
-            f"an annotation cannot be read: {error}; "
-            "import what annotations name at the top of the module, not only under TYPE_CHECKING"
-        ) from None
-    except TypeError as error:
-        raise DeclarationError(f"an annotation cannot be read: {error}") from None
 
 
 def description_of(function_name: str, text: str, declaration: Declaration) -> ProcessDescription:
@@ -77,9 +59,11 @@ def description_of(function_name: str, text: str, declaration: Declaration) -> P
         id=process_id,
         version=declaration.get("version") or UNKNOWN_VERSION,
         title=title,
-        description=declaration.get("description") or text or f"{title}.",
+        description=str(declaration.get("description") or "") or text or f"{title}.",
         keywords=list(declaration.get("keywords", ())),
         metadata=[dict(each) for each in declaration.get("metadata", ())],
+        language=declaration.get("language") or UNSET,
+        translations=dict(declaration.get("translations", {})) or UNSET,
         job_control_options=[*(_MODES[mode] for mode in modes), "dismiss"],
     )
 
@@ -118,18 +102,44 @@ def policy_of(declaration: Declaration) -> Policy:
     )
 
 
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _is_list_of(kind: Any) -> Callable[[Any], bool]:
+    def is_fine(value: Any) -> bool:
+        is_one = isinstance(value, str | Mapping) or not isinstance(value, Collection)
+        return not is_one and all(isinstance(each, kind) for each in value)
+
+    return is_fine
+
+
+_KINDS: list[tuple[tuple[str, ...], Callable[[Any], bool], str]] = [
+    (("timeout_seconds",), _is_positive, "a number above 0"),
+    (
+        ("memory_mb", "max_attempts", "max_concurrent"),
+        lambda value: _is_positive(value) and isinstance(value, int),
+        "a whole number above 0",
+    ),
+    (("id", "title", "version", "language", "queue"), lambda value: isinstance(value, str), "a text"),
+    (("retryable", "deterministic"), lambda value: isinstance(value, bool), "True or False"),
+    (("keywords",), _is_list_of(str), "a list of texts"),
+    (("metadata",), _is_list_of(Mapping), "a list of objects, [{...}]"),
+]
+"""Keywords, what they may be, and how that is told."""
+
+
 def check_declaration(declaration: Declaration) -> None:
     """Raise DeclarationError for keywords that are unknown or make no sense."""
     known = tuple(Declaration.__annotations__)
     for name in declaration:
         if name not in known:
             raise DeclarationError(f"@process knows no {name}=; it knows {', '.join(known)}")
-    for name in ("timeout_seconds", "memory_mb", "max_attempts", "max_concurrent"):
-        value = declaration.get(name)
-        if name in declaration and (
-            isinstance(value, bool) or not isinstance(value, int | float) or value <= 0
-        ):
-            raise DeclarationError(f"{name}= takes a number above 0, not {value!r}")
+    for names, is_fine, wanted in _KINDS:
+        for name in names:
+            value = declaration.get(name)
+            if value is not None and not is_fine(value):
+                raise DeclarationError(f"{name}= takes {wanted}, not {value!r}")
     modes = declaration.get("modes", ("sync",))
     if isinstance(modes, str) or not modes or any(mode not in _MODES for mode in modes):
         raise DeclarationError(f"modes= takes some of ('sync', 'async'), not {modes!r}")

@@ -7,22 +7,21 @@ from typing import Any, ParamSpec, TypeVar, Unpack, overload
 import msgspec
 
 from fastprocesses_sdk.arguments import Argument, check_parameter, is_job, read_argument
-from fastprocesses_sdk.declaration import (
-    Declaration,
-    Told,
-    check_declaration,
-    description_of,
-    hints_of,
-    policy_of,
-)
+from fastprocesses_sdk.callables import check_callable
+from fastprocesses_sdk.declaration import Declaration, check_declaration, description_of, policy_of
 from fastprocesses_sdk.described import described_process, is_described
+from fastprocesses_sdk.description_file import DescriptionFile, description_file
 from fastprocesses_sdk.docstrings import texts_of
 from fastprocesses_sdk.errors import DeclarationError
-from fastprocesses_sdk.example import with_example
+from fastprocesses_sdk.example import examples_of
+from fastprocesses_sdk.hints import hints_of
 from fastprocesses_sdk.job import Job
-from fastprocesses_sdk.processes import Process as Process
-from fastprocesses_sdk.processes import finished
+from fastprocesses_sdk.looping import finished
+from fastprocesses_sdk.processes import Process
 from fastprocesses_sdk.returns import Parted, read_return
+from fastprocesses_sdk.settings import Settings, settings_type
+from fastprocesses_sdk.telling import Told, place_of
+from fastprocesses_sdk.translations import check_translations
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,29 +53,39 @@ def process(function: Any = None, /, **declaration: Unpack[Declaration]) -> Any:
 def declare(function: Any, declaration: Declaration) -> Process[..., Any]:
     """Make a process of a function or a class; what `@process` does."""
     name = getattr(function, "__qualname__", type(function).__name__)
-    with Told(f"{name}()"):
+    with Told(f"{name}()", place_of(function)):
         check_declaration(declaration)
         if isinstance(function, Process):
             raise DeclarationError(
                 "it is a process already; @process stands once, above all other decorators"
             )
-        if is_described(function):
-            return described_process(function, declaration)
+        file = description_file(function, declaration)
+        if file is not None:
+            declaration = file.declaration(declaration)
+        if is_described(function) or (file is not None and isinstance(function, type)):
+            return _checked(described_process(function, declaration, file))
         if not callable(function) or isinstance(function, type):
             raise DeclarationError(
                 "@process stands above a function, or a class with `description`, a ProcessDescription, "
                 "and a method execute(inputs, job)"
             )
-        return function_process(function, declaration)
+        return _checked(function_process(function, declaration, file))
 
 
-def function_process(function: Callable[..., Any], declaration: Declaration) -> Process[..., Any]:
+def _checked(made: Process[..., Any]) -> Process[..., Any]:
+    check_translations(made.description)
+    return made
+
+
+def function_process(
+    function: Callable[..., Any], declaration: Declaration, file: DescriptionFile | None = None
+) -> Process[..., Any]:
     """Make a process of a typed function."""
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise DeclarationError("it yields; a process returns its outputs, and tells progress through a Job")
+    check_callable(function)
     hints = hints_of(function)
     texts = texts_of(function)
     arguments: dict[str, Argument] = {}
+    settings: dict[str, type[Settings]] = {}
     job_argument = ""
     for name, parameter in inspect.signature(function).parameters.items():
         with Told(f"argument {name!r}"):
@@ -88,7 +97,13 @@ def function_process(function: Callable[..., Any], declaration: Declaration) -> 
                     )
                 job_argument = name
                 continue
-            arguments[name] = read_argument(parameter, hints[name], texts.arguments.get(name, ""))
+            if kind := settings_type(hints[name]):
+                settings[name] = kind
+                continue
+            try:
+                arguments[name] = read_argument(parameter, hints[name], texts.arguments.get(name, ""))
+            except RecursionError:
+                raise DeclarationError("its type contains itself, and descriptions cannot say that") from None
     with Told("its return value"):
         outputs, described_outputs, unpack = read_return(hints.get("return", inspect.Signature.empty), texts)
     inputs = {name: argument.plan for name, argument in arguments.items()}
@@ -98,13 +113,20 @@ def function_process(function: Callable[..., Any], declaration: Declaration) -> 
         inputs={name: argument.described for name, argument in arguments.items()},
         outputs=described_outputs,
     )
+    if file is not None:
+        description = file.refined(description)
+    examples = examples_of(description, inputs, declaration)
+    if examples:
+        description = msgspec.structs.replace(description, example=examples[0])
     return Process(
         function,
-        description=with_example(description, inputs, declaration),
+        description=description,
         policy=policy_of(declaration),
         inputs=inputs,
         outputs=outputs,
         invoke=_invocation(function, job_argument, unpack),
+        settings=settings,
+        examples=examples,
     )
 
 

@@ -14,10 +14,10 @@ TransmissionMode = Literal["value", "reference"]
 
 
 class Link(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A link to another resource (link.yaml)."""
+    """A link to another resource (link.yaml). As a value of an input or output it may be without a `rel`."""
 
     href: str
-    rel: str
+    rel: str | UnsetType = UNSET
     type: str | UnsetType = UNSET
     title: str | UnsetType = UNSET
     hreflang: str | UnsetType = UNSET
@@ -46,6 +46,23 @@ class OutputDescription(Struct, frozen=True, kw_only=True, rename="camel"):
     metadata: list[dict[str, Any]] | UnsetType = UNSET
 
 
+class TranslatedText(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """The texts of an input or output in another language; an empty one stays as it is."""
+
+    title: str = ""
+    description: str = ""
+
+
+class Translation(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """The texts of a process in another language; what is left out stays as it is."""
+
+    title: str = ""
+    description: str = ""
+    keywords: list[str] = field(default_factory=list)
+    inputs: dict[str, TranslatedText] = field(default_factory=dict)
+    outputs: dict[str, TranslatedText] = field(default_factory=dict)
+
+
 class ProcessDescription(Struct, frozen=True, kw_only=True, rename="camel"):
     """A process as its callers see it (process.yaml), inputs and outputs as declared, in order."""
 
@@ -64,6 +81,10 @@ class ProcessDescription(Struct, frozen=True, kw_only=True, rename="camel"):
     example: dict[str, Any] | UnsetType = UNSET
     """An execute request that this process accepts."""
     links: list[Link] = field(default_factory=list)
+    language: str | UnsetType = UNSET
+    """Language tag of the texts; without it they are taken to be English where there are translations."""
+    translations: dict[str, Translation] | UnsetType = UNSET
+    """The texts in other languages, by language tag. Servers tell one language, never these."""
 
     @property
     def digest(self) -> str:

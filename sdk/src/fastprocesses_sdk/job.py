@@ -1,9 +1,10 @@
 """The job a process runs as: how it tells its progress and learns that nobody waits any more."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sized
+import threading
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sized
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, overload
 
 from fastprocesses_sdk.errors import JobCancelled
 
@@ -37,6 +38,9 @@ class _Nobody:
 class Job:
     """The running job, handed to a process that has an argument of this type.
 
+    Its methods may be called from any thread and any task. A copy that is pickled into another process knows the
+    job and its folder, tells nobody anything and is never cancelled.
+
     Args:
         id: The job's id; empty when the process is called outside a server.
         workdir: An empty folder of the job's own. None: one is made when first asked for, and removed at
@@ -59,6 +63,9 @@ class Job:
         self._formats = dict(formats or {})
         self._told: tuple[int | None, str | None] = (None, None)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _elsewhere, (self._id, self._workdir, self._formats)
+
     @property
     def id(self) -> str:
         """The job's id; empty outside a server."""
@@ -68,7 +75,8 @@ class Job:
     def workdir(self) -> Path:
         """A folder of this job alone, removed after it; files that are outputs lie in it."""
         if self._workdir is None:
-            self._workdir = _scratch_folder()
+            with _making_folder:
+                self._workdir = self._workdir or _scratch_folder()
         return self._workdir
 
     @property
@@ -89,21 +97,33 @@ class Job:
         """Tell how far the job is.
 
         Args:
-            percent: 0 to 100; what lies outside counts as the nearer end.
+            percent: 0 to 100; what lies outside counts as the nearer end, NaN as not known.
             message: What it is doing; empty leaves the last message.
+
+        Raises:
+            TypeError: The percentage is no number.
         """
-        whole = None if math.isnan(percent) else int(min(100.0, max(0.0, percent)))
-        self._tell(whole, message or None)
+        self._tell(_whole_percent(percent), str(message) if message else None)
 
     def message(self, text: str) -> None:
-        """Tell what the job is doing."""
-        self._tell(None, text)
+        """Tell what the job is doing. The first 1000 characters are kept."""
+        self._tell(None, str(text))
 
-    def track(self, items: Iterable[T], message: str = "", total: int | None = None) -> Iterator[T]:
+    @overload
+    def track(self, items: Iterable[T], message: str = "", total: int | None = None) -> Iterator[T]: ...
+
+    @overload
+    def track(
+        self, items: AsyncIterable[T], message: str = "", total: int | None = None
+    ) -> AsyncIterator[T]: ...
+
+    def track(self, items: Any, message: str = "", total: int | None = None) -> Any:
         """Yield the items, telling progress from 0 to 100 and stopping where the job is cancelled.
 
+        A loop that is left early leaves the progress where it was.
+
         Args:
-            items: What is worked through.
+            items: What is worked through, by `for`, or, where that is how it is read, by `async for`.
             message: What is being done meanwhile.
             total: How many items there are, where `len(items)` cannot tell; without both, only the message is
                 told.
@@ -111,28 +131,52 @@ class Job:
         Raises:
             JobCancelled: The job was dismissed or ran out of time.
         """
-        count = len(items) if total is None and isinstance(items, Sized) else total
+        count = _length(items) if total is None else total
+        if isinstance(items, AsyncIterable) and not isinstance(items, Iterable):
+            return self._track_async(items, message, count)
+        return self._track(items, message, count)
+
+    def _track(self, items: Iterable[T], message: str, count: int | None) -> Iterator[T]:
         if message:
             self.message(message)
         for done, item in enumerate(items):
-            self.check_cancelled()
-            if count:
-                self.progress(100 * done / count)
+            self._step(done, count)
             yield item
         if count:
             self.progress(100)
 
+    async def _track_async(
+        self, items: AsyncIterable[T], message: str, count: int | None
+    ) -> AsyncIterator[T]:
+        if message:
+            self.message(message)
+        done = 0
+        async for item in items:
+            self._step(done, count)
+            yield item
+            done += 1
+        if count:
+            self.progress(100)
+
+    def _step(self, done: int, count: int | None) -> None:
+        self.check_cancelled()
+        if count:
+            self.progress(100 * done / count)
+
     def log(self, text: str, level: Level = "info", **fields: Any) -> None:
-        """Add a line to the job's log, for the operator.
+        """Add a line to the job's log, which its caller may read, and to the operator's.
 
         Args:
-            text: A sentence.
+            text: A sentence; the first 8192 characters are kept.
             level: `debug`, `info`, `warning` or `error`.
-            **fields: Named values beside it: numbers, strings, booleans.
+            **fields: Named values beside it: numbers, strings, booleans; of others, their text.
+
+        Raises:
+            ValueError: The level is none of these.
         """
         if level not in _LEVELS:
             raise ValueError(f"A log level is one of {', '.join(_LEVELS)}, not {level!r}.")
-        self._reporter.log(level, text, fields)
+        self._reporter.log(level, str(text), fields)
 
     def format(self, output: str) -> str:
         """Media type in which an output is wanted; empty when the output has only its own."""
@@ -148,7 +192,10 @@ class Job:
         message = None if message == self._told[1] else message
         if percent is None and message is None:
             return
-        self._told = (self._told[0] if percent is None else percent, message or self._told[1])
+        self._told = (
+            self._told[0] if percent is None else percent,
+            self._told[1] if message is None else message,
+        )
         self._reporter.progress(percent, message)
 
 
@@ -156,6 +203,30 @@ class _NoJob(Job):
     """Nothing is told, nothing is remembered: one object serves every plain call, from any thread."""
 
     def _tell(self, percent: int | None, message: str | None) -> None: ...
+
+
+_making_folder = threading.Lock()
+
+
+def _elsewhere(id: str, workdir: Path | None, formats: Mapping[str, str]) -> Job:  # noqa: A002
+    return Job(id=id, workdir=workdir, formats=formats)
+
+
+def _whole_percent(percent: float) -> int | None:
+    try:
+        clipped = min(100, max(0, percent))
+        return None if math.isnan(percent) else int(clipped)
+    except OverflowError:  # a whole number that is too large for a float
+        return int(clipped)
+    except (TypeError, ValueError):
+        raise TypeError(f"Progress is a number from 0 to 100, not {type(percent).__name__}.") from None
+
+
+def _length(items: Any) -> int | None:
+    try:
+        return len(items) if isinstance(items, Sized) else None
+    except Exception:  # lazy collections do not always know
+        return None
 
 
 def _scratch_folder() -> Path:

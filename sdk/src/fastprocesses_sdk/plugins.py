@@ -8,24 +8,30 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
+from itertools import islice
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
-from pluggy import PluginManager
+from pluggy import PluginManager, PluginValidationError
 
-from fastprocesses_sdk import hooks
+from fastprocesses_sdk import __version__, hooks
+from fastprocesses_sdk.configured import GivenSettings, PluginSettings
 from fastprocesses_sdk.declare import declare
 from fastprocesses_sdk.described import is_described
 from fastprocesses_sdk.description import PluginRecord, ProcessRecord
-from fastprocesses_sdk.errors import DeclarationError, PluginError
+from fastprocesses_sdk.errors import DeclarationError, PluginError, told
 from fastprocesses_sdk.processes import Process
+from fastprocesses_sdk.starting import settings_types
 
 GROUP = "fastprocesses.processes"
 HOOK = hooks.fastprocesses_processes.__name__
 MAX_DESCRIPTION_BYTES = 1 << 20
 """Of one process; what is larger carries data that belongs elsewhere."""
+MAX_PROCESSES = 10_000
+"""Of one plugin."""
 
 
 class InstalledPlugin(Struct, frozen=True, kw_only=True):
@@ -35,6 +41,8 @@ class InstalledPlugin(Struct, frozen=True, kw_only=True):
     distribution: str
     version: str
     source: str
+    requires: tuple[str, ...] = ()
+    """What its distribution needs, as its metadata tells it."""
 
     def record(
         self,
@@ -68,16 +76,23 @@ def _installed(entry_point: EntryPoint) -> InstalledPlugin:
         distribution=(distribution.metadata["Name"] or "") if distribution else "",
         version=(distribution.metadata["Version"] or "") if distribution else "",
         source=entry_point.value,
+        requires=tuple((distribution.requires if distribution else None) or ()),
     )
 
 
-def describe_plugin(plugin: InstalledPlugin) -> PluginRecord:
-    """Import a plugin and tell what it offers. Whatever it raises becomes the reason of its quarantine."""
+def describe_plugin(plugin: InstalledPlugin, given: GivenSettings | None = None) -> PluginRecord:
+    """Import a plugin and tell what it offers. Whatever it raises becomes the reason of its quarantine.
+
+    Args:
+        plugin: The plugin.
+        given: What the operator set for it. None: its settings are not looked at.
+    """
     try:
+        _check_sdk(plugin)
         processes = load_plugin(plugin.source, plugin.distribution, plugin.version)
-        records = [process.record for process in processes.values()]
-        for record in records:
-            _check_size(record)
+        records = [_checked(process) for process in processes.values()]
+        if given is not None:
+            PluginSettings(given).check(settings_types(plugin.source, processes.values()))
     except PluginError as error:
         return plugin.record("quarantined", reason=error.reason)
     except BaseException as error:
@@ -111,18 +126,28 @@ def load_plugin(source: str, distribution: str = "", version: str = "") -> Mappi
 
 
 def _resolve(entry_point: EntryPoint) -> Any:
+    source = entry_point.value
     try:
         return entry_point.load()
     except ModuleNotFoundError as error:
         raise PluginError(
-            f"{entry_point.value} cannot be imported: {error}; is everything it needs installed?"
+            f"{source} cannot be imported: {error}; is everything it needs installed?"
         ) from error
     except AttributeError as error:
-        raise PluginError(f"{entry_point.value} cannot be found: {error}") from error
+        if place := _place(error):
+            raise PluginError(f"importing {source} failed: {told(error)}{place}; mend it there") from error
+        raise PluginError(
+            f"{source} cannot be found: {error}; correct the entry point, and install it again"
+        ) from error
     except SystemExit as error:
-        raise PluginError(f"importing {entry_point.value} called sys.exit({error.code!r})") from error
+        raise PluginError(
+            f"importing {source} called sys.exit({error.code!r}){_place(error)}; what a program does when it is "
+            'run belongs under `if __name__ == "__main__":`'
+        ) from error
+    except DeclarationError as error:
+        raise PluginError(f"{error}{_place(error)}") from error
     except BaseException as error:
-        raise PluginError(f"importing {entry_point.value} failed: {_told(error)}") from error
+        raise PluginError(f"importing {source} failed: {_told(error)}; mend it there") from error
 
 
 # Collecting
@@ -158,8 +183,11 @@ def _through_hook(target: Any) -> list["Process[..., Any]"]:
         offered = [process for processes in getattr(manager.hook, HOOK)() for process in _each(processes)]
     except (PluginError, DeclarationError) as error:
         raise PluginError(str(error)) from error
+    except PluginValidationError as error:
+        told = " ".join(str(error).split())
+        raise PluginError(f"{told}; the only hook is {HOOK}(), without arguments") from error
     except BaseException as error:
-        raise PluginError(f"asking it for its processes failed: {_told(error)}") from error
+        raise PluginError(f"asking it for its processes failed: {_told(error)}; mend it there") from error
     return list({id(process): process for process in offered}.values())
 
 
@@ -182,10 +210,24 @@ def _collected(target: Any) -> Iterable[Any]:
 
 
 def _own_processes(module: ModuleType) -> list[Any]:
-    """Take a module's processes in order: those of its submodules too, those of other packages not."""
+    """Take the processes of a module in order: those declared anywhere in its package, those of others not."""
     found = [value for value in vars(module).values() if isinstance(value, Process) or _is_own_class(value)]
-    own = (module.__name__, f"{module.__name__}.")
-    return [value for value in found if value.__module__ == own[0] or value.__module__.startswith(own[1])]
+    declared = {
+        type(getattr(value.function, "__self__", None)) for value in found if isinstance(value, Process)
+    }
+    own = _package_of(module.__name__)
+    return [
+        value
+        for value in found
+        if value not in declared and (value.__module__ == own or value.__module__.startswith(f"{own}."))
+    ]
+
+
+def _package_of(name: str) -> str:
+    """Return the outermost package that a module belongs to; namespaces are shared by several."""
+    parent = name.rpartition(".")[0]
+    is_package = getattr(sys.modules.get(parent), "__file__", None) is not None
+    return _package_of(parent) if is_package else name
 
 
 def _is_own_class(value: Any) -> bool:
@@ -198,8 +240,13 @@ def _each(offered: Any) -> list["Process[..., Any]"]:
     elif isinstance(offered, Mapping):
         offered = offered.values()
     elif isinstance(offered, str | bytes) or not isinstance(offered, Iterable):
-        raise PluginError(f"it offers a {type(offered).__name__}, which is no process; {_FORMS}")
-    return [_as_process(each) for each in offered]
+        raise PluginError(
+            f"it offers something of type {type(offered).__name__}, which is no process; {_FORMS}"
+        )
+    found = [_as_process(each) for each in islice(offered, MAX_PROCESSES + 1)]
+    if len(found) > MAX_PROCESSES:
+        raise PluginError(f"it offers more than {MAX_PROCESSES} processes; does what it offers ever end?")
+    return found
 
 
 def _as_process(offered: Any) -> "Process[..., Any]":
@@ -219,28 +266,58 @@ _FORMS = (
 )
 
 
-def _check_size(record: ProcessRecord) -> None:
-    size = len(msgspec.json.encode(record))
-    if size > MAX_DESCRIPTION_BYTES:
+def _check_sdk(plugin: InstalledPlugin) -> None:
+    from fastprocesses_sdk.requirements import sdk_conflict  # only discovery needs it
+
+    conflict = sdk_conflict(plugin.distribution, plugin.requires, __version__)
+    if conflict:
+        raise PluginError(conflict)
+
+
+def _checked(process: "Process[..., Any]") -> ProcessRecord:
+    """Return its record if others can read it; a Struct takes any value, and a schema may be any dict."""
+    try:
+        record = process.record
+        text = msgspec.json.encode(record)
+        msgspec.json.decode(text, type=ProcessRecord)
+    except (msgspec.ValidationError, TypeError, ValueError, RecursionError) as error:
+        raise PluginError(f"the description of {process.id!r} cannot be told: {error}; correct it") from None
+    if len(text) > MAX_DESCRIPTION_BYTES:
         raise PluginError(
-            f"the description of {record.description.id!r} has {size} bytes, "
-            f"more than the {MAX_DESCRIPTION_BYTES} allowed"
+            f"the description of {process.id!r} has {len(text)} bytes, more than the {MAX_DESCRIPTION_BYTES} "
+            "allowed; take data out of its texts, its example and its schemas"
         )
+    _check_schemas(record)
+    return record
+
+
+def _check_schemas(record: ProcessRecord) -> None:
+    """Raise PluginError for what no validator would understand; only where there is a validator, as beside a server."""
+    from fastprocesses_sdk import validation  # only discovery needs it
+
+    if not validation.is_available():
+        return
+    for kind, described in (("input", record.description.inputs), ("output", record.description.outputs)):
+        for name, each in described.items():
+            fault = validation.structure_fault(each.schema)
+            if fault:
+                raise PluginError(
+                    f"the schema of the {kind} {name!r} of {record.description.id!r} is no JSON Schema: {fault}; "
+                    "correct it"
+                )
 
 
 def _told(error: BaseException) -> str:
-    text = " ".join(str(error).split())[:500]
-    where = _place(error)
-    return f"{type(error).__name__}: {text}{where}" if text else f"{type(error).__name__}{where}"
+    return " ".join(told(error).split())[:500] + _place(error)
 
 
 def _place(error: BaseException) -> str:
-    """Where it was raised, as `file.py:12`: the innermost line that is not of the import machinery."""
+    """Where it was raised, as `file.py:12`: the innermost line that is not of the import machinery or the SDK."""
     trace, place = error.__traceback__, ""
-    own = sys.modules[__name__].__dict__["__file__"]
+    own = str(Path(__file__).parent)
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if not file.startswith("<") and file != own and "importlib" not in file:
+        if not file.startswith(("<", own)) and "importlib" not in file:
             place = f" (at {file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{trace.tb_lineno})"
         trace = trace.tb_next
     return place

@@ -1,16 +1,18 @@
 """A process ready to run: how encoded inputs become a call, and what it returns becomes encoded outputs."""
 
-import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from fastprocesses_sdk.configured import NO_SETTINGS, PluginSettings
 from fastprocesses_sdk.description import Policy, ProcessDescription, ProcessRecord
 from fastprocesses_sdk.errors import ProcessError
+from fastprocesses_sdk.files import files_in
 from fastprocesses_sdk.job import Job
+from fastprocesses_sdk.settings import Settings
 from fastprocesses_sdk.values import EncodedOutput, InputValue, Reader, Writer
 
 P = ParamSpec("P")
@@ -45,7 +47,9 @@ class Process(Generic[P, R]):
         policy: How it wants to be run.
         inputs: How each is read, by id.
         outputs: How each is written, by id.
-        invoke: Calls the function with decoded inputs and the job; returns values by output id.
+        invoke: Calls the function with decoded inputs and settings, and the job; returns values by output id.
+        settings: The arguments that receive settings of the plugin.
+        examples: Execute requests that it accepts; the first is that of the description.
     """
 
     def __init__(
@@ -57,6 +61,8 @@ class Process(Generic[P, R]):
         inputs: Mapping[str, Input],
         outputs: Mapping[str, Output],
         invoke: Callable[[dict[str, Any], Job], Mapping[str, Any]],
+        settings: Mapping[str, type[Settings]] | None = None,
+        examples: Sequence[dict[str, Any]] = (),
     ) -> None:
         self.function = function
         self.description = description
@@ -64,6 +70,8 @@ class Process(Generic[P, R]):
         self._inputs = inputs
         self._outputs = outputs
         self._invoke = invoke
+        self.settings = dict(settings or {})
+        self.examples = list(examples)
         update_wrapper(self, function, updated=())
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -97,6 +105,8 @@ class Process(Generic[P, R]):
             inputs=self._inputs,
             outputs=self._outputs,
             invoke=self._invoke,
+            settings=self.settings,
+            examples=self.examples,
         )
 
     def run(
@@ -105,6 +115,7 @@ class Process(Generic[P, R]):
         job: Job,
         outputs: Collection[str] | None = None,
         formats: Mapping[str, str] | None = None,
+        settings: PluginSettings = NO_SETTINGS,
     ) -> dict[str, EncodedOutput]:
         """Decode the inputs, call the function, encode the outputs.
 
@@ -113,6 +124,7 @@ class Process(Generic[P, R]):
             job: What the function reports to.
             outputs: Ids of the outputs that are wanted; None: all.
             formats: Media type wanted of an output; those left out have their first.
+            settings: What the operator set for the plugin.
 
         Returns:
             The outputs that the function returned and that are wanted, by id, in the order of their
@@ -121,17 +133,19 @@ class Process(Generic[P, R]):
         Raises:
             ProcessError: An input is missing, unknown or no value of its type, an output or its format is
                 unknown, or the function says so.
+            PluginError: A setting is missing or wrong.
             TypeError: The function returned what it did not declare. Whatever else it raises passes too.
         """
         self._check_asked(outputs, formats or {})
-        values = self._decode(inputs)
         chosen = {
             name: (formats or {}).get(name) or output.media[0]
             for name, output in self._outputs.items()
             if output.media
         }
-        returned = self._invoke(values, job.with_formats(chosen))
-        return self._encode(returned, outputs, chosen)
+        job = job.with_formats(chosen)
+        with files_in(lambda: job.workdir):
+            values = self._decode(inputs) | {name: settings.of(kind) for name, kind in self.settings.items()}
+            return self._encode(self._invoke(values, job), outputs, chosen)
 
     def _check_asked(self, outputs: Collection[str] | None, formats: Mapping[str, str]) -> None:
         for name in (*(outputs or ()), *formats):
@@ -180,22 +194,12 @@ class Process(Generic[P, R]):
     def _encode_one(self, name: str, plan: Output, value: Any, media_type: str) -> EncodedOutput:
         try:
             return plan.write(value, media_type)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
+            is_endless = isinstance(error, RecursionError)
+            fault = "It contains itself, or is nested too deeply" if is_endless else error
             raise TypeError(
-                f"The output {name!r} of the process {self.id} is not what it declares: {error}."
+                f"The output {name!r} of the process {self.id} is not what it declares: {fault}."
             ) from error
-
-
-def finished(returned: Any) -> Any:
-    """Return what a call came to; of an `async def`, run it."""
-    if not inspect.isawaitable(returned):
-        return returned
-    import asyncio  # slow to import, and seldom needed
-
-    async def awaited() -> Any:
-        return await returned
-
-    return asyncio.run(awaited())
 
 
 def _listed(names: Collection[str]) -> str:

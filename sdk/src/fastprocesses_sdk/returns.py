@@ -6,13 +6,17 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from fastprocesses_sdk import processes
-from fastprocesses_sdk.annotations import Input, Output, Outputs, note_of
-from fastprocesses_sdk.declaration import Told, check_id, described_text, hints_of, unit_metadata
+from fastprocesses_sdk.annotations import Input, Output, Outputs
+from fastprocesses_sdk.declaration import check_id, described_text, unit_metadata
 from fastprocesses_sdk.description import OutputDescription
 from fastprocesses_sdk.docstrings import Texts, texts_of, title_of
 from fastprocesses_sdk.errors import DeclarationError
-from fastprocesses_sdk.schema import shape_of, split, without_none
+from fastprocesses_sdk.hints import hints_of, split, without_none
+from fastprocesses_sdk.notes import note_of
+from fastprocesses_sdk.schema import shape_of
+from fastprocesses_sdk.telling import Told
 from fastprocesses_sdk.values import writer_of
+from fastprocesses_sdk.walking import rewritten
 
 Parted = Callable[[Any], Mapping[str, Any]]
 
@@ -33,7 +37,8 @@ def read_return(
 
 
 def _fields(kind: type[Outputs]) -> tuple[dict[str, processes.Output], dict[str, OutputDescription], Parted]:
-    hints = hints_of(kind)
+    with Told(kind.__name__):
+        hints = hints_of(kind)
     texts = texts_of(kind) if kind.__doc__ and not kind.__doc__.startswith(f"{kind.__name__}(") else Texts()
     names: dict[str, str] = {}
     plans: dict[str, processes.Output] = {}
@@ -49,6 +54,7 @@ def _fields(kind: type[Outputs]) -> tuple[dict[str, processes.Output], dict[str,
                 raise DeclarationError(
                     f"its default None is not of its type; write `{field.name}: ... | None = None`"
                 )
+            _check_default(field.default, plan)
             if not plan.required and field.default is MISSING and field.default_factory is MISSING:
                 raise DeclarationError(
                     f"an output that may be None may be left out; write `{field.name}: ... | None = None`"
@@ -57,6 +63,17 @@ def _fields(kind: type[Outputs]) -> tuple[dict[str, processes.Output], dict[str,
     if not names:
         raise DeclarationError(f"{kind.__name__} has no fields; each field is an output")
     return plans, told, lambda returned: _parted(returned, kind, names)
+
+
+def _check_default(default: Any, plan: processes.Output) -> None:
+    if default is MISSING or default is None:
+        return
+    try:
+        plan.write(default, "")
+    except LookupError:
+        raise DeclarationError("a file has no default but None; write `... | None = None`") from None
+    except (TypeError, ValueError) as error:
+        raise DeclarationError(f"its default {default!r} is not one of its own values: {error}") from None
 
 
 def _parted(returned: Any, kind: type[Outputs], names: dict[str, str]) -> dict[str, Any]:
@@ -77,15 +94,13 @@ def _output(name: str, annotation: Any, text: str) -> tuple[str, processes.Outpu
     described = OutputDescription(
         title=note.title or title_of(name),
         description=described_text(name, note.description or text, note.unit),
-        schema=_without_defaults(shape.schema),
+        schema=rewritten(shape.schema, _without_default),
         metadata=unit_metadata(note.unit),
     )
     plan = processes.Output(write=writer_of(shape), required=not optional, media=shape.media)
     return name, plan, described
 
 
-def _without_defaults(schema: Any) -> Any:
+def _without_default(schema: dict[str, Any]) -> dict[str, Any]:
     """Leave out what a caller could leave out: an output is whole."""
-    if isinstance(schema, dict):
-        return {name: _without_defaults(value) for name, value in schema.items() if name != "default"}
-    return [_without_defaults(item) for item in schema] if isinstance(schema, list) else schema
+    return {name: rule for name, rule in schema.items() if name != "default"}

@@ -1,65 +1,39 @@
-"""Annotations → JSON Schema, and the type by which msgspec reads and checks such a value.
+"""Annotations → JSON Schema, and how such values are read, checked and written.
 
-Both come from one walk, so that what the schema accepts can be read. The schemas hold in JSON Schema 2020-12
-and in OpenAPI 3.0 alike: no `const`, no numeric `exclusiveMinimum`, no lists of types, no `$ref`, no null.
+All come from one walk, so that what the schema accepts can be read. The schemas hold in JSON Schema 2020-12 and in
+OpenAPI 3.0 alike: no `const`, no numeric `exclusiveMinimum`, no lists of types, no `$ref`, no null.
 """
 
-import datetime as dt
 import enum
-import math
-import re
-import types
-import typing
-import uuid
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
-from msgspec import Meta, Struct
 
-from fastprocesses_sdk.annotations import Constraints, Media, constraints_of, note_of
+from fastprocesses_sdk.annotations import Media
+from fastprocesses_sdk.constraints import constrained
 from fastprocesses_sdk.errors import DeclarationError
+from fastprocesses_sdk.files import BYTES, file_shape, form_of
+from fastprocesses_sdk.fitting import misfit, needs_look
+from fastprocesses_sdk.geojson_wire import write_geojson
+from fastprocesses_sdk.hints import is_union, name_of
+from fastprocesses_sdk.hints import split as split
+from fastprocesses_sdk.hints import without_none as without_none
+from fastprocesses_sdk.notes import constraints_of, media_of
+from fastprocesses_sdk.objects import object_shape
+from fastprocesses_sdk.scalars import scalar_shape
+from fastprocesses_sdk.shapes import JSON_MEDIA_TYPE as JSON_MEDIA_TYPE
+from fastprocesses_sdk.shapes import Form, converted, packed, read_custom, unpacked, wire_of
+from fastprocesses_sdk.shapes import Shape as Shape
 from fastprocesses_sdk.types import BBox, GeoJSON
 
-JSON_MEDIA_TYPE = "application/json"
 SUPPORTED = (
-    "int, float, str, bool, date, datetime, UUID, Literal, Enum, list[T], tuple[T, ...], dict[str, T], "
-    "unions, GeoJSON types, BBox, and str or bytes with Media"
+    "int, float, Decimal, str, bool, date, datetime, time, timedelta, UUID, Literal, Enum, list[T], tuple[T, ...], "
+    "dict[str, T], unions, Structs, dataclasses, TypedDicts, attrs classes, pydantic models, GeoJSON types, BBox, "
+    "Link, and str, bytes or Path with Media"
 )
-
-_SCALARS: dict[Any, tuple[Any, dict[str, Any]]] = {
-    bool: (bool, {"type": "boolean"}),
-    int: (int, {"type": "integer"}),
-    float: (float, {"type": "number"}),
-    str: (str, {"type": "string"}),
-    bytes: (bytes, {"type": "string", "contentEncoding": "base64"}),
-    dt.date: (dt.date, {"type": "string", "format": "date"}),
-    dt.datetime: (
-        Annotated[dt.datetime, Meta(tz=True)],
-        {"type": "string", "format": "date-time"},
-    ),
-    uuid.UUID: (uuid.UUID, {"type": "string", "format": "uuid"}),
-    dict: (dict[str, Any], {"type": "object"}),
-    list: (list[Any], {"type": "array", "items": {}}),
-    Any: (Any, {}),
-    object: (Any, {}),
-}
-_TYPE_NAMES = {str: "string", int: "integer", bool: "boolean"}
-
-
-class Shape(Struct, frozen=True, kw_only=True):
-    """What an annotation means."""
-
-    wire: Any
-    """The type msgspec decodes to, constraints included."""
-    schema: dict[str, Any]
-    media: tuple[str, ...] = ()
-    """Media types of the value, the default first; empty: plain JSON."""
-    form: Literal["json", "text", "binary"] = "json"
-    """How a value of a media type stands outside JSON."""
-    geojson: type[GeoJSON] | None = None
-    alternatives: tuple["Shape", ...] = ()
-    """Of a union in which some value has a media type: its members."""
+_TYPE_NAMES = {str: "string", int: "integer"}
 
 
 def shape_of(annotation: Any) -> Shape:
@@ -69,61 +43,64 @@ def shape_of(annotation: Any) -> Shape:
         DeclarationError: It means nothing in JSON; the sentence says what to write instead.
     """
     base, notes = split(annotation)
-    shape = _constrained(_plain_shape(base), constraints_of(notes))
-    media = note_of(notes, Media)
+    media = media_of(notes)
+    constraints = constraints_of(notes)
+    if isinstance(base, type) and issubclass(base, pathlib.PurePath):
+        return constrained(file_shape(media.types if media else ()), constraints)
     if base is bytes and media is None:
         raise DeclarationError("bytes need a media type; write Annotated[bytes, fp.Media('image/png')]")
+    shape = constrained(_plain_shape(base), constraints)
     return _with_media(shape, base, media) if media else shape
 
 
-def split(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Part a type from the notes beside it, through aliases and new types."""
-    if get_origin(annotation) is Annotated:
-        base, notes = split(annotation.__origin__)
-        return base, (*notes, *annotation.__metadata__)
-    if isinstance(annotation, typing.NewType):
-        return split(annotation.__supertype__)
-    if type(annotation).__name__ == "TypeAliasType":
-        return split(annotation.__value__)
-    return annotation, ()
-
-
-def without_none(annotation: Any) -> tuple[Any, bool]:
-    """Take None out of a union; the notes stay. The flag says whether it was in."""
-    base, notes = split(annotation)
-    if not _is_union(base):
-        return annotation, False
-    members = get_args(base)
-    kept = tuple(member for member in members if member is not type(None))
-    if len(kept) == len(members):
-        return annotation, False
-    narrowed: Any = Union[kept]  # noqa: UP007 - built from a tuple
-    return (Annotated[(narrowed, *notes)] if notes else narrowed), True
-
-
 def _plain_shape(base: Any) -> Shape:
-    if _hashable(base) and base in _SCALARS:
-        wire, schema = _SCALARS[base]
-        return Shape(wire=wire, schema=dict(schema))
-    if isinstance(base, type) and not get_args(base):
-        return _class_shape(base)
-    if _is_union(base):
+    if base is bytes:
+        return BYTES
+    shape = scalar_shape(base) or _class_shape(base) or object_shape(base, shape_of)
+    if shape is not None:
+        return shape
+    if is_union(base):
         return _union_shape(get_args(base))
+    if isinstance(base, TypeVar):
+        raise DeclarationError(f"{base} stands for any type; a process needs to know which")
     build = _GENERICS.get(get_origin(base))
     if build is None:
-        raise DeclarationError(f"{_told(base)} is not a type that JSON can carry; supported are {SUPPORTED}")
+        raise DeclarationError(
+            f"{name_of(base)} is not a type that JSON can carry{_instead_of(base)}; supported are {SUPPORTED}"
+        )
     return build(get_args(base))
 
 
-def _class_shape(base: type) -> Shape:
+def _instead_of(base: Any) -> str:
+    """Tell what to declare instead of a class of shapely, geopandas or numpy."""
+    if hasattr(base, "__geo_interface__"):
+        return "; declare fp.FeatureCollection or fp.Geometry, which are made of it with `.of(...)`"
+    if (getattr(base, "__module__", ""), name_of(base)) == ("numpy", "ndarray"):
+        return "; declare list[float], or a file as fp.GeoTIFF or fp.NetCDF"
+    return ""
+
+
+def _class_shape(base: Any) -> Shape | None:
+    if not isinstance(base, type):
+        return None
     if issubclass(base, GeoJSON):
-        schema = base.json_schema()
-        return Shape(wire=base, schema=schema, media=(schema["contentMediaType"],), geojson=base)
+        return _geojson_shape(base)
     if issubclass(base, BBox):
         return Shape(wire=base, schema=base.json_schema())
     if issubclass(base, enum.Enum):
         return _enum_shape(base)
-    raise DeclarationError(f"{_told(base)} is not a type that JSON can carry; supported are {SUPPORTED}")
+    return None
+
+
+def _geojson_shape(kind: type[GeoJSON]) -> Shape:
+    schema = kind.json_schema()
+    return Shape(
+        wire=kind,
+        schema=schema,
+        media=(schema["contentMediaType"],),
+        geojson=kind,
+        pack=lambda value: msgspec.Raw(write_geojson(kind, value)),
+    )
 
 
 def _enum_shape(base: type[enum.Enum]) -> Shape:
@@ -148,32 +125,83 @@ def _enumeration(values: list[Any]) -> dict[str, Any]:
     return {**named, "enum": values}
 
 
+# Lists and objects of one type
+
+
+def nested(shape: Shape) -> dict[str, Any]:
+    """Return the schema of a value inside another: there no media type can be named, so any of several fits."""
+    schema = shape.schema
+    branches = schema.get("oneOf", ())
+    if any("contentMediaType" in branch for branch in branches):
+        return {("anyOf" if word == "oneOf" else word): rule for word, rule in schema.items()}
+    return schema
+
+
 def _list_shape(members: Sequence[Any]) -> Shape:
-    item = shape_of(members[0])
-    return Shape(wire=list[item.wire], schema={"type": "array", "items": item.schema})  # type: ignore[name-defined]
+    return list_of(shape_of(members[0]))
+
+
+def list_of(item: Shape) -> Shape:
+    """Return the shape of an array of such values."""
+    return Shape(
+        wire=list[item.wire],  # type: ignore[name-defined]
+        schema={"type": "array", "items": nested(item)},
+        items=item,
+        unpack=(lambda values: [unpacked(item, value) for value in values]) if item.unpack else None,
+        pack=(lambda values: [packed(item, value) for value in _several(values)]) if item.pack else None,
+    )
+
+
+def _several(values: Any) -> Any:
+    if not isinstance(values, list | tuple | set | frozenset):
+        raise TypeError(f"Expected `list`, got `{type(values).__name__}`")
+    return values
 
 
 def _tuple_shape(members: Sequence[Any]) -> Shape:
-    item = shape_of(members[0])
-    schema = {"type": "array", "items": item.schema}
-    if len(members) == 2 and members[1] is ...:
-        endless: Any = tuple.__class_getitem__((item.wire, ...))
-        return Shape(wire=endless, schema=schema)
-    if any(member != members[0] for member in members):
+    if not members:
+        raise DeclarationError("a tuple needs members; write tuple[float, float], or tuple[float, ...]")
+    if len(members) > 1 and members[1] is not ... and any(member != members[0] for member in members):
         raise DeclarationError(
             "the members of a tuple must be of one type; write list[T] or a union inside it"
         )
-    wire: Any = tuple.__class_getitem__((item.wire,) * len(members))
-    return Shape(wire=wire, schema={**schema, "minItems": len(members), "maxItems": len(members)})
+    is_endless = len(members) == 2 and members[1] is ...
+    shape = _list_shape(members)
+    assert shape.items is not None
+    counted = (shape.items.wire, ...) if is_endless else (shape.items.wire,) * len(members)
+    wire: Any = tuple.__class_getitem__(counted)
+    unpack = shape.unpack
+    size = {} if is_endless else {"minItems": len(members), "maxItems": len(members)}
+    return msgspec.structs.replace(
+        shape,
+        wire=wire,
+        schema={**shape.schema, **size},
+        unpack=(lambda values: tuple(unpack(values))) if unpack else None,
+    )
 
 
 def _dict_shape(members: Sequence[Any]) -> Shape:
     key, value = members
     if key is not str:
-        raise DeclarationError(f"the keys of a JSON object are strings; write dict[str, {_told(value)}]")
+        raise DeclarationError(f"the keys of a JSON object are strings; write dict[str, {name_of(value)}]")
     shape = shape_of(value)
-    more = {"additionalProperties": shape.schema} if shape.schema else {}
-    return Shape(wire=dict[str, shape.wire], schema={"type": "object", **more})  # type: ignore[name-defined]
+    more = {"additionalProperties": nested(shape)} if shape.schema else {}
+    return Shape(
+        wire=dict[str, shape.wire],  # type: ignore[name-defined]
+        schema={"type": "object", **more},
+        unpack=(lambda values: {name: unpacked(shape, each) for name, each in values.items()})
+        if shape.unpack
+        else None,
+        pack=(lambda values: {name: packed(shape, each) for name, each in _mapping(values).items()})
+        if shape.pack
+        else None,
+    )
+
+
+def _mapping(values: Any) -> Mapping[str, Any]:
+    if not isinstance(values, Mapping):
+        raise TypeError(f"Expected `dict`, got `{type(values).__name__}`")
+    return values
 
 
 _GENERICS: dict[Any, Callable[[Sequence[Any]], Shape]] = {
@@ -186,14 +214,24 @@ _GENERICS: dict[Any, Callable[[Sequence[Any]], Shape]] = {
 }
 
 
+# Unions
+
+
 def _union_shape(members: Sequence[Any]) -> Shape:
     if type(None) in members:
         raise DeclarationError("None has no place inside a type; only a whole argument can be optional")
     shapes = [shape_of(member) for member in members]
-    wire = _union_wire([shape.wire for shape in shapes])
-    schema = _alternatives([shape.schema for shape in shapes])
     media = tuple(dict.fromkeys(type_ for shape in shapes for type_ in shape.media))
-    return Shape(wire=wire, schema=schema, media=media, alternatives=tuple(shapes) if media else ())
+    union = Shape(
+        wire=None,
+        schema=_alternatives([shape.schema for shape in shapes]),
+        media=media,
+        alternatives=tuple(shapes) if media else (),
+        pack=(lambda value: _packed_first(shapes, value)) if any(shape.pack for shape in shapes) else None,
+    )
+    if any(shape.unpack for shape in shapes):
+        return msgspec.structs.replace(union, wire=_first_fit(shapes, _fitted), unpack=_unpacked_fit)
+    return msgspec.structs.replace(union, wire=_union_wire(shapes))
 
 
 def _alternatives(schemas: list[dict[str, Any]]) -> dict[str, Any]:
@@ -202,8 +240,14 @@ def _alternatives(schemas: list[dict[str, Any]]) -> dict[str, Any]:
         schemas = [schema for schema in schemas if schema != {"type": "integer"}]
     if len(schemas) == 1:
         return schemas[0]
+    schemas = [branch for schema in schemas for branch in _flat(schema)]
     pairs = [(one, other) for index, one in enumerate(schemas) for other in schemas[:index]]
     return {"oneOf" if all(_disjoint(one, other) for one, other in pairs) else "anyOf": schemas}
+
+
+def _flat(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """Part a choice of media types, each of which is an alternative of its own."""
+    return schema["oneOf"] if schema.keys() == {"oneOf"} else [schema]
 
 
 def _disjoint(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -214,184 +258,101 @@ def _disjoint(one: dict[str, Any], other: dict[str, Any]) -> bool:
     media = one.get("contentMediaType"), other.get("contentMediaType")
     if media[0] != media[1]:
         return True
-    kinds = [schema.get("properties", {}).get("type", {}).get("enum") for schema in (one, other)]
-    return None not in kinds and kinds[0] != kinds[1]
+    if "enum" in one and "enum" in other:
+        return not any(value in other["enum"] for value in one["enum"])
+    common = set(one.get("required", ())) & set(other.get("required", ()))
+    return any(_disjoint_enums(one["properties"][name], other["properties"][name]) for name in common)
+
+
+def _disjoint_enums(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether a member that both must have, and that names the kind, names different kinds."""
+    return "enum" in one and "enum" in other and not any(value in other["enum"] for value in one["enum"])
 
 
 def _json_types(schema: dict[str, Any]) -> set[str]:
     if "allOf" in schema:
         return _json_types(schema["allOf"][-1])
+    for word in ("oneOf", "anyOf"):
+        if word in schema and "type" not in schema:
+            return set().union(*map(_json_types, schema[word]))
     named = schema.get("type")
     everything = {"object", "array", "string", "number", "boolean"}
     return {"number" if named == "integer" else named} if named else everything
 
 
-def _union_wire(wires: list[Any]) -> Any:
+def _union_wire(shapes: list[Shape]) -> Any:
+    """Let msgspec choose where it can.
+
+    Not where a member has constraints: msgspec 0.22 mixes their places up with those of lists and objects in the
+    same union, and crashes.
+    """
+    wires = [shape.wire for shape in shapes]
+    if any(get_origin(wire) is Annotated for wire in wires):
+        return _first_fit(shapes, lambda shape, value: value)
     union: Any = Union[tuple(wires)]  # noqa: UP007 - built from a tuple
     try:
-        msgspec.json.Decoder(union)
+        msgspec.json.Decoder(union, dec_hook=read_custom)
     except TypeError:
-        return _first_fit(wires)
+        return _first_fit(shapes, lambda shape, value: value)
     return union
 
 
-class _Chameleon(type):
-    """Type of a union that msgspec cannot tell apart: values are instances of its members, not of it."""
+def _first_fit(shapes: list[Shape], fitted: Callable[[Shape, Any], Any]) -> Any:
+    """Return the wire of a union whose members msgspec cannot tell apart: the first counts that fits."""
+    looks = [needs_look(shape.schema) for shape in shapes]
 
-    def __instancecheck__(cls, instance: object) -> bool:
-        return True
-
-
-def _first_fit(wires: list[Any]) -> type:
     def of(value: Any) -> Any:
         problems = []
-        for wire in wires:
+        late = []  # what only msgspec finds fitting: our own look may be stricter than a server's
+        for shape, look in zip(shapes, looks, strict=True):
             try:
-                return msgspec.convert(value, wire, dec_hook=read_custom)
-            except msgspec.ValidationError as error:
+                fit = fitted(shape, converted(value, shape.wire))
+            except (msgspec.ValidationError, ValueError) as error:
                 problems.append(str(error))
+                continue
+            if not look or not misfit(shape.schema, value):
+                return fit
+            late.append(fit)
+        if late:
+            return late[0]
         raise ValueError(f"Fits none of the alternatives ({'; '.join(problems)})")
 
-    return _Chameleon("FirstFit", (), {"of": staticmethod(of)})
+    return wire_of("FirstFit", of)
 
 
-def read_custom(type_: Any, value: Any) -> Any:
-    """Make a value of one of our own types from plain JSON (msgspec's `dec_hook`)."""
-    return type_.of(value)
+def _fitted(shape: Shape, value: Any) -> tuple[Shape, Any]:
+    return shape, value
+
+
+def _unpacked_fit(fit: tuple[Shape, Any]) -> Any:
+    return unpacked(*fit)
+
+
+def _packed_first(shapes: list[Shape], value: Any) -> Any:
+    from fastprocesses_sdk.values import checked
+
+    problems = []
+    for shape in shapes:
+        try:
+            return msgspec.Raw(checked(shape, value))
+        except (TypeError, ValueError) as error:
+            problems.append(str(error))
+    raise TypeError(f"Fits none of the alternatives ({'; '.join(problems)})")
 
 
 def _with_media(shape: Shape, base: Any, media: Media) -> Shape:
-    form: Literal["json", "text", "binary"] = "binary" if base is bytes else "text" if base is str else "json"
+    if base is str:
+        form: Form = "text"
+    elif base is bytes:
+        form = "binary"
+    else:
+        form = "json"
+        for type_ in media.types:
+            if form_of(type_) != "json":
+                raise DeclarationError(
+                    f"{name_of(base)} is written as JSON, which {type_} is not; "
+                    f"write Annotated[str, fp.Media({type_!r})], or bytes or Path"
+                )
     branches = [{**shape.schema, "contentMediaType": type_} for type_ in media.types]
     schema = branches[0] if len(branches) == 1 else {"oneOf": branches}
     return msgspec.structs.replace(shape, schema=schema, media=media.types, form=form)
-
-
-# Constraints
-
-
-def _constrained(shape: Shape, constraints: Constraints) -> Shape:
-    given = {
-        name: value
-        for name in Constraints.__struct_fields__
-        if (value := getattr(constraints, name)) is not None
-    }
-    if not given:
-        return shape
-    named = shape.schema.get("type", "union")
-    for name in given:
-        if named not in _APPLIES[name]:
-            raise DeclarationError(
-                f"{name}= says nothing about a value of this type; it is for {_PLACE[name]}"
-            )
-    _check_order(constraints)
-    schema = {**shape.schema, **_schema_of(constraints, named)}
-    return msgspec.structs.replace(shape, wire=_constrained_wire(shape.wire, constraints), schema=schema)
-
-
-_NUMBERS = ("integer", "number")
-_SIZED = ("string", "array", "object")
-_APPLIES: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("gt", "ge", "lt", "le", "multiple_of"), _NUMBERS),
-    **dict.fromkeys(("min_length", "max_length"), _SIZED),
-    **dict.fromkeys(("pattern", "format"), ("string",)),
-}
-_PLACE = {
-    **dict.fromkeys(
-        ("gt", "ge", "lt", "le", "multiple_of"), "int and float; in a union write it beside the member"
-    ),
-    **dict.fromkeys(("min_length", "max_length"), "str, list and dict"),
-    **dict.fromkeys(("pattern", "format"), "str"),
-}
-
-
-def _check_order(constraints: Constraints) -> None:
-    for strict, loose in (("gt", "ge"), ("lt", "le")):
-        if getattr(constraints, strict) is not None and getattr(constraints, loose) is not None:
-            raise DeclarationError(f"{strict}= and {loose}= say two things; write one of them")
-    for name in ("gt", "ge", "lt", "le", "multiple_of"):
-        value = getattr(constraints, name)
-        if value is not None and (isinstance(value, bool) or not math.isfinite(value)):
-            raise DeclarationError(f"{name}= takes a finite number, not {value!r}")
-    low = constraints.ge if constraints.gt is None else constraints.gt
-    high = constraints.le if constraints.lt is None else constraints.lt
-    if low is not None and high is not None:
-        strict_bound = constraints.gt is not None or constraints.lt is not None
-        if low > high or (low == high and strict_bound):
-            raise DeclarationError(
-                f"no number lies above {low} and below {high}; the lower bound must be the smaller"
-            )
-    _check_lengths(constraints)
-    if constraints.multiple_of is not None and constraints.multiple_of <= 0:
-        raise DeclarationError(f"multiple_of= takes a number above 0, not {constraints.multiple_of!r}")
-    if constraints.pattern is not None:
-        _check_pattern(constraints.pattern)
-
-
-def _check_lengths(constraints: Constraints) -> None:
-    for name in ("min_length", "max_length"):
-        value = getattr(constraints, name)
-        if value is not None and (type(value) is not int or value < 0):
-            raise DeclarationError(f"{name}= takes a whole number from 0 on, not {value!r}")
-    least, most = constraints.min_length, constraints.max_length
-    if least is not None and most is not None and least > most:
-        raise DeclarationError(f"min_length={least} is above max_length={most}")
-
-
-def _check_pattern(pattern: str) -> None:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise DeclarationError(f"pattern={pattern!r} is not a regular expression: {error}") from None
-
-
-def _schema_of(constraints: Constraints, named: str) -> dict[str, Any]:
-    schema: dict[str, Any] = {}
-    excluded = [bound for bound in (constraints.gt, constraints.lt) if bound is not None]
-    bounds = {"minimum": (constraints.ge, constraints.gt), "maximum": (constraints.le, constraints.lt)}
-    for keyword, (loose, strict) in bounds.items():
-        if (bound := loose if strict is None else strict) is not None:
-            schema[keyword] = bound
-    if excluded:
-        schema["not"] = {"enum": excluded}
-    if constraints.multiple_of is not None:
-        schema["multipleOf"] = constraints.multiple_of
-    suffix = {"string": "Length", "array": "Items", "object": "Properties"}.get(named, "")
-    lengths = {"min": constraints.min_length, "max": constraints.max_length}
-    schema |= {f"{end}{suffix}": length for end, length in lengths.items() if length is not None}
-    texts = {"pattern": constraints.pattern, "format": constraints.format}
-    return schema | {name: text for name, text in texts.items() if text is not None}
-
-
-def _constrained_wire(wire: Any, constraints: Constraints) -> Any:
-    """Let msgspec check what it can; what it cannot, the schema says."""
-    names = ("gt", "ge", "lt", "le", "min_length", "max_length", "pattern")
-    meta = {name: value for name in names if (value := getattr(constraints, name)) is not None}
-    if isinstance(constraints.multiple_of, int):
-        meta["multiple_of"] = constraints.multiple_of
-    if not meta:
-        return wire
-    checked: Any = Annotated[wire, Meta(**meta)]
-    try:
-        msgspec.json.Decoder(checked, dec_hook=read_custom)
-    except (TypeError, ValueError) as error:
-        raise DeclarationError(f"the constraints do not suit the type: {error}") from None
-    return checked
-
-
-def _is_union(base: Any) -> bool:
-    return get_origin(base) in (Union, types.UnionType)
-
-
-def _hashable(value: Any) -> bool:
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
-
-
-def _told(annotation: Any) -> str:
-    return (
-        annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)
-    )

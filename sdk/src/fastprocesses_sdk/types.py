@@ -395,8 +395,16 @@ class BBox(Struct, frozen=True):
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
         """JSON Schema of a bounding box, with its format (/req/ogc-process-description/format-key)."""
+        not_five = {"minItems": 5, "maxItems": 5}
+        numbers = {
+            "type": "array",
+            "minItems": 4,
+            "maxItems": 6,
+            "not": not_five,
+            "items": {"type": "number"},
+        }
         properties = {
-            "bbox": {"type": "array", "minItems": 4, "maxItems": 6, "items": {"type": "number"}},
+            "bbox": numbers,
             "crs": {"type": "string", "format": "uri", "default": CRS84},
         }
         return {

@@ -1,18 +1,27 @@
 """Values on their way into a process and out of it."""
 
-import contextlib
-import gc
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from fastprocesses_sdk.schema import JSON_MEDIA_TYPE, Shape, read_custom
-
-_LARGE_BYTES = 1 << 18
+from fastprocesses_sdk.encoding import encode as encode
+from fastprocesses_sdk.encoding import uncollected
+from fastprocesses_sdk.files import (
+    check_file,
+    own_file,
+    read_base64,
+    read_content,
+    take_file,
+    write_array,
+    write_content,
+)
+from fastprocesses_sdk.fitting import misfit, needs_look
+from fastprocesses_sdk.geojson_wire import write_geojson
+from fastprocesses_sdk.schema import nested
+from fastprocesses_sdk.shapes import JSON_MEDIA_TYPE, Form, Shape, converted, packed, read_custom, unpacked
 
 
 class InputValue(Struct, frozen=True, kw_only=True):
@@ -33,7 +42,7 @@ class InputValue(Struct, frozen=True, kw_only=True):
 class EncodedOutput(Struct, frozen=True, kw_only=True):
     """One output value, ready to be stored."""
 
-    form: Literal["json", "text", "binary"]
+    form: Form
     """`json`: the bytes are a JSON document; `text`: UTF-8 text; `binary`: anything."""
     media_type: str
     data: bytes = b""
@@ -47,28 +56,53 @@ Writer = Callable[[Any, str], EncodedOutput]
 """Encode a value, in this media type (empty: the default). Raises TypeError or ValueError."""
 
 
-def reader_of(wire: Any) -> Reader:
-    """Return what decodes a JSON value to this type, the constraints checked."""
-    decode = _decoder(wire)
-    return lambda value: decode(value.content())
+# In
 
 
-def check(wire: Any, value: Any) -> Any:
-    """Return the value as this type would receive it from JSON.
+def reader_of(shape: Shape) -> Reader:
+    """Return what decodes a JSON value of this shape."""
+    if shape.is_file:
+        return _file_reader(shape)
+    if shape.alternatives:
+        return _named_reader(shape)
+    decode = _decoder(shape.wire)
+    if shape.items is not None and shape.items.is_file:
+        return _files_reader(shape.items, decode)
+    return lambda value: unpacked(shape, decode(value.content()))
 
-    Raises:
-        msgspec.ValidationError, TypeError, ValueError: It would not.
-    """
-    return _decoder(wire)(encode(value))
+
+def _file_reader(shape: Shape) -> Reader:
+    def read(value: InputValue) -> Path:
+        if value.path:
+            return take_file(Path(value.path), shape.media, value.media_type)
+        content = read_content(msgspec.json.decode(value.data), shape.media, value.media_type)
+        return write_content(content.media_type, content.data)
+
+    return read
 
 
-def encode(value: Any) -> bytes:
-    """Encode as JSON, whatever has `__geo_interface__` and numpy's values included.
+def _files_reader(item: Shape, check: Callable[[bytes], Any]) -> Reader:
+    def read(value: InputValue) -> list[Path]:
+        data = value.content()
+        check(data)
+        contents = (read_content(each, item.media, value.media_type) for each in msgspec.json.decode(data))
+        return [write_content(content.media_type, content.data) for content in contents]
 
-    Raises:
-        TypeError: There is no JSON for it.
-    """
-    return msgspec.json.encode(value, enc_hook=_write_custom)
+    return read
+
+
+def _named_reader(shape: Shape) -> Reader:
+    """Read the alternative of the media type that is named, where just one has it."""
+    readers = [(alternative, reader_of(alternative)) for alternative in shape.alternatives]
+    decode = _decoder(shape.wire)
+
+    def read(value: InputValue) -> Any:
+        named = [attempt for alternative, attempt in readers if value.media_type in alternative.media]
+        if len(named) == 1:
+            return named[0](value)
+        return unpacked(shape, decode(value.content()))
+
+    return read
 
 
 def _decoder(wire: Any) -> Callable[[bytes], Any]:
@@ -76,7 +110,7 @@ def _decoder(wire: Any) -> Callable[[bytes], Any]:
 
     def decode(data: bytes) -> Any:
         try:
-            with _without_collecting(data):
+            with uncollected(data):
                 return decoder.decode(data)
         except msgspec.ValidationError:
             # JSON Schema counts 1.0 among the integers, msgspec does not; only such values come here twice
@@ -84,22 +118,29 @@ def _decoder(wire: Any) -> Callable[[bytes], Any]:
             whole = _whole_numbers(plain)
             if whole == plain and encode(whole) == encode(plain):
                 raise
-            return msgspec.convert(whole, wire, dec_hook=read_custom)
+            return converted(whole, wire)
 
     return decode
 
 
-@contextlib.contextmanager
-def _without_collecting(data: bytes) -> Iterator[None]:
-    """Keep the garbage collector from walking over a large value again and again while it grows."""
-    if len(data) < _LARGE_BYTES or not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
+def described_reader(schema: dict[str, Any], *, several: bool) -> Reader:
+    """Return what decodes a value of an input described by hand: binary ones to bytes, others as JSON has them.
+
+    Args:
+        schema: Of one value.
+        several: Whether it is given as an array of such values.
+    """
+    branches = schema.get("oneOf") or schema.get("anyOf") or [schema]
+    binary = [branch for branch in branches if isinstance(branch, dict) and "contentEncoding" in branch]
+    media = {branch.get("contentMediaType", "") for branch in binary}
+
+    def read(value: InputValue) -> Any:
+        plain = msgspec.json.decode(value.content())
+        if not binary or (value.media_type not in media and len(binary) < len(branches)):
+            return plain
+        return [read_base64(each) for each in plain] if several else read_base64(plain)
+
+    return read
 
 
 def _whole_numbers(value: Any) -> Any:
@@ -112,19 +153,73 @@ def _whole_numbers(value: Any) -> Any:
     return value
 
 
-def _write_custom(value: Any) -> Any:
-    geo = getattr(value, "__geo_interface__", None)
-    if geo is not None:
-        return geo
-    if type(value).__module__ == "numpy":
-        return value.tolist()
-    raise TypeError(f"There is no JSON for a `{type(value).__name__}`")
+# Out
+
+
+def checked(shape: Shape, value: Any) -> bytes:
+    """Encode a value of this shape as JSON.
+
+    Raises:
+        TypeError, ValueError: It is none, by its schema; the sentence says where.
+    """
+    return _checker(shape)(value)
+
+
+def _checker(shape: Shape) -> Callable[[Any], bytes]:
+    decode = _decoder(shape.wire)
+    schema = nested(shape)
+    look = needs_look(schema)
+
+    def check(value: Any) -> bytes:
+        if shape.pack is None and isinstance(value, bytes | bytearray | memoryview):
+            raise TypeError("Expected a value for JSON, got `bytes`; declare Annotated[bytes, fp.Media(...)]")
+        data = encode(packed(shape, value))
+        try:
+            decode(data)
+        except msgspec.ValidationError as error:
+            raise type(error)(f"{error}{_hint_of_null(error)}") from None
+        if look and (fault := misfit(schema, msgspec.json.decode(data))):
+            raise ValueError(fault)
+        return data
+
+    return check
+
+
+def _hint_of_null(error: Exception) -> str:
+    return "; NaN and infinity become null in JSON" if "`float`, got `null`" in str(error) else ""
+
+
+def plain_default(shape: Shape, default: Any) -> Any:
+    """Return a default as it stands in a schema; None where it cannot, because it holds nulls.
+
+    Raises:
+        DeclarationError: It is no value of its own input.
+    """
+    from fastprocesses_sdk.errors import DeclarationError
+
+    if shape.is_file:
+        raise DeclarationError("a file has no default but None; write `... | None = None`")
+    try:
+        plain = msgspec.json.decode(checked(shape, default))
+    except (msgspec.MsgspecError, TypeError, ValueError) as error:
+        raise DeclarationError(f"its default {default!r} is not one of its own values: {error}") from None
+    return None if _has_null(plain) else plain
+
+
+def _has_null(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_null, value.values()))
+    return value is None or (isinstance(value, list) and any(map(_has_null, value)))
 
 
 def writer_of(shape: Shape) -> Writer:
     """Return what encodes a value of this shape and refuses any other."""
     if shape.alternatives:
         return _first_that_fits(shape)
+    if shape.is_file:
+        return _file_writer(shape)
+    if shape.items is not None and shape.items.is_file:
+        return _files_writer(shape, shape.items)
     if shape.form == "text":
         return _text_writer(shape)
     if shape.form == "binary":
@@ -138,14 +233,10 @@ def _chosen(shape: Shape, media_type: str) -> str:
 
 
 def _json_writer(shape: Shape) -> Writer:
-    decode = _decoder(shape.wire)
+    check = _checker(shape)
 
     def write(value: Any, media_type: str) -> EncodedOutput:
-        if isinstance(value, bytes | bytearray | memoryview):
-            raise TypeError("Expected a value for JSON, got `bytes`; declare Annotated[bytes, fp.Media(...)]")
-        data = encode(value)
-        decode(data)
-        return EncodedOutput(form="json", media_type=_chosen(shape, media_type), data=data)
+        return EncodedOutput(form="json", media_type=_chosen(shape, media_type), data=check(value))
 
     return write
 
@@ -155,34 +246,19 @@ def _geojson_writer(shape: Shape) -> Writer:
     assert kind is not None
 
     def write(value: Any, media_type: str) -> EncodedOutput:
-        data = encode(kind.of(value))
-        if _NULL_IN_ARRAY.search(data) and _null_position(msgspec.json.decode(data)):
-            raise ValueError("Expected finite coordinates, got NaN or infinity")
+        data = write_geojson(kind, value)
         return EncodedOutput(form="json", media_type=_chosen(shape, media_type), data=data)
 
     return write
 
 
-_NULL_IN_ARRAY = re.compile(rb"[\[,]null[,\]]")
-"""What NaN becomes. In a string or among the properties it means nothing."""
-
-
-def _null_position(members: Any) -> bool:
-    """Whether a position of a GeoJSON object holds a null; other members may."""
-    if members is None:
-        return False
-    inner = (*members.get("features", ()), *members.get("geometries", ()), members.get("geometry"))
-    return _has_null(members.get("coordinates", ())) or any(map(_null_position, inner))
-
-
-def _has_null(coordinates: Any) -> bool:
-    return coordinates is None or (isinstance(coordinates, list) and any(map(_has_null, coordinates)))
-
-
 def _text_writer(shape: Shape) -> Writer:
+    check = _checker(shape)
+
     def write(value: Any, media_type: str) -> EncodedOutput:
         if not isinstance(value, str):
             raise TypeError(f"Expected `str`, got `{type(value).__name__}`")
+        check(value)
         return EncodedOutput(form="text", media_type=_chosen(shape, media_type), data=value.encode())
 
     return write
@@ -190,9 +266,28 @@ def _text_writer(shape: Shape) -> Writer:
 
 def _binary_writer(shape: Shape) -> Writer:
     def write(value: Any, media_type: str) -> EncodedOutput:
-        if not isinstance(value, bytes | bytearray | memoryview):
-            raise TypeError(f"Expected `bytes`, got `{type(value).__name__}`")
-        return EncodedOutput(form="binary", media_type=_chosen(shape, media_type), data=bytes(value))
+        return EncodedOutput(form="binary", media_type=_chosen(shape, media_type), data=packed(shape, value))
+
+    return write
+
+
+def _file_writer(shape: Shape) -> Writer:
+    def write(value: Any, media_type: str) -> EncodedOutput:
+        file, chosen = own_file(value), _chosen(shape, media_type)
+        return EncodedOutput(form=check_file(file, chosen), media_type=chosen, path=str(file))
+
+    return write
+
+
+def _files_writer(shape: Shape, item: Shape) -> Writer:
+    def write(value: Any, media_type: str) -> EncodedOutput:
+        if not isinstance(value, list | tuple):
+            raise TypeError(f"Expected `list`, got `{type(value).__name__}`")
+        count = [None] * len(value)
+        if fault := misfit({**shape.schema, "items": {}}, count):
+            raise ValueError(fault)
+        array = write_array([own_file(each) for each in value], item.media)
+        return EncodedOutput(form="json", media_type=_chosen(shape, media_type), path=str(array))
 
     return write
 
@@ -217,6 +312,9 @@ def described_writer(media: tuple[str, ...]) -> Writer:
 
     def write(value: Any, media_type: str) -> EncodedOutput:
         chosen = media_type if media_type in media else media[0] if media else ""
+        if isinstance(value, Path):
+            file, chosen = own_file(value), chosen or "application/octet-stream"
+            return EncodedOutput(form=check_file(file, chosen), media_type=chosen, path=str(file))
         if isinstance(value, bytes | bytearray | memoryview):
             return EncodedOutput(
                 form="binary", media_type=chosen or "application/octet-stream", data=bytes(value)

@@ -9,38 +9,48 @@ import signal
 import socket
 import sys
 import threading
-import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextvars import copy_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastprocesses_sdk import __version__
-from fastprocesses_sdk.errors import JobCancelled, ProcessError
+from fastprocesses_sdk.errors import JobCancelled, declared_error, is_error_status, text_of, told
 from fastprocesses_sdk.executor import protocol
 from fastprocesses_sdk.executor.protocol import (
     Cancel,
+    Configure,
     Execute,
     Frame,
-    Log,
     Output,
     Problem,
-    Progress,
     Result,
     Started,
 )
-from fastprocesses_sdk.lifeline import end_with_parent
+from fastprocesses_sdk.executor.running import RunningJob
+from fastprocesses_sdk.executor.surroundings import Surroundings
+from fastprocesses_sdk.lifeline import (
+    end_family_of_this_process,
+    end_with_parent,
+    interrupt_main_thread,
+)
+from fastprocesses_sdk.looping import one_loop
 
 if TYPE_CHECKING:
+    from fastprocesses_sdk.configured import GivenSettings, PluginSettings
     from fastprocesses_sdk.processes import Process
     from fastprocesses_sdk.values import EncodedOutput
 
 _OOM_SCORE_ADJ = 500
 _NICE = 5
-_MIN_PROGRESS_SECONDS = 0.02
 _FLUSH_SECONDS = 0.1
-_MAX_LOG_FRAMES = 10_000
 _MAX_TRACEBACK_CHARACTERS = 20_000
+_MAX_TEXT_CHARACTERS = 20_000
+_CUT = (
+    b"The connection to the worker was cut. Did the process close file descriptors, or write to some, "
+    b"that it had not opened?\n"
+)
 
 
 def main() -> None:
@@ -82,9 +92,10 @@ class Executor:
         self._send_lock = threading.Lock()
         self._jobs: queue.SimpleQueue[Execute] = queue.SimpleQueue()
         self._running: RunningJob | None = None
-        self._main_thread = threading.main_thread().ident or 0
-        self._processes: dict[str, Mapping[str, Process[..., Any]]] = {}
-        self._home = str(Path.cwd())
+        self._settings: dict[str, GivenSettings] = {}
+        self._plugins: dict[str, LoadedPlugin] = {}
+        self._surroundings = Surroundings()
+        self._process_id = os.getpid()
 
     def serve(self) -> None:
         """Greet the worker, then run what it sends. Does not return."""
@@ -92,11 +103,12 @@ class Executor:
             protocol.Greeting(protocol.OLDEST_VERSION, protocol.NEWEST_VERSION, os.getpid(), __version__)
         )
         threading.Thread(target=self._read, name="frames", daemon=True).start()
-        try:
-            while True:
-                self._run(self._jobs.get())
-        except KeyboardInterrupt:  # a cancel that came as its job ended
-            self._end()
+        with one_loop():
+            try:
+                while True:
+                    self._run(self._jobs.get())
+            except KeyboardInterrupt:  # a cancel that came as its job ended
+                self._end()
 
     def send(self, frame: Frame) -> None:
         """Send one frame; from any thread. A worker that is gone ends the executor."""
@@ -127,14 +139,16 @@ class Executor:
                 self._receive(frame)
 
     def _receive(self, frame: protocol.AnyFrame) -> None:
-        if isinstance(frame, Execute):
-            self._running = RunningJob(self, frame)
+        if isinstance(frame, Configure):
+            self._settings[frame.source] = frame.settings
+        elif isinstance(frame, Execute):
+            self._running = RunningJob(self.send, frame)
             self._jobs.put(frame)
         elif isinstance(frame, Cancel):
             running = self._running
             if running is not None and running.claim == frame.claim:
                 running.is_cancelled = True
-                signal.pthread_kill(self._main_thread, signal.SIGINT)
+                interrupt_main_thread()
 
     def _run(self, execute: Execute) -> None:
         running = self._running
@@ -143,42 +157,47 @@ class Executor:
             frame = self._outcome(execute, running)
         except (KeyboardInterrupt, JobCancelled):
             frame = Problem(execute.job, execute.claim, "cancelled", "The job was cancelled.")
-        running.flush_progress()
+        if os.getpid() != self._process_id:  # a copy that came back from the job: its parent speaks for it
+            self._end()
+        running.end()
         self._running = None
         _flush_standard_streams()
         self.send(frame)
         if running.is_cancelled:
             self._end()
 
-    def _outcome(self, execute: Execute, running: "RunningJob") -> Frame:
+    def _outcome(self, execute: Execute, running: RunningJob) -> Frame:
         try:
-            process = self._load(execute)
-        except Exception as error:
-            return Problem(execute.job, execute.claim, "plugin", _told(error), traceback=_traceback())
+            plugin = self._load(execute)
+        except BaseException as error:  # SystemExit too, and kinds of their own
+            if running.is_cancelled:
+                raise KeyboardInterrupt from error
+            return Problem(execute.job, execute.claim, "plugin", _text(told(error)), traceback=_traceback())
         self.send(Started(execute.job, execute.claim))
         try:
-            with _restored(execute.workdir, self._home):
-                outputs = self._call(process, execute, running)
-        except ProcessError as error:
-            return _declared_problem(execute, error)
+            with self._surroundings.job(execute.workdir):
+                outputs = copy_context().run(self._call, plugin, execute, running)
         except (KeyboardInterrupt, JobCancelled):
             raise
-        except BaseException as error:  # SystemExit too; some libraries have kinds of their own
-            return Problem(execute.job, execute.claim, "failed", _told(error), traceback=_traceback())
+        except BaseException as error:
+            return _problem(execute, error)
         return Result(execute.job, execute.claim, outputs)
 
-    def _load(self, execute: Execute) -> "Process[..., Any]":
-        from fastprocesses_sdk.plugins import load_plugin
+    def _load(self, execute: Execute) -> "LoadedPlugin":
+        """Import and start the plugin of a job, unless that was done before."""
+        if execute.source not in self._plugins:
+            from fastprocesses_sdk.configured import GivenSettings, PluginSettings
+            from fastprocesses_sdk.plugins import load_plugin
+            from fastprocesses_sdk.starting import start
 
-        if execute.source not in self._processes:
-            self._processes[execute.source] = load_plugin(
-                execute.source, execute.distribution, execute.version
-            )
-        return self._processes[execute.source][execute.process]
+            processes = load_plugin(execute.source, execute.distribution, execute.version)
+            given = self._settings.get(execute.source) or GivenSettings(plugin=execute.distribution)
+            settings = PluginSettings(given)
+            start(execute.source, processes.values(), settings)
+            self._plugins[execute.source] = LoadedPlugin(processes, settings)
+        return self._plugins[execute.source]
 
-    def _call(
-        self, process: "Process[..., Any]", execute: Execute, running: "RunningJob"
-    ) -> dict[str, Output]:
+    def _call(self, plugin: "LoadedPlugin", execute: Execute, running: RunningJob) -> dict[str, Output]:
         from fastprocesses_sdk.job import Job
         from fastprocesses_sdk.values import InputValue
 
@@ -187,7 +206,8 @@ class Executor:
             for name, value in execute.inputs.items()
         }
         job = Job(id=execute.job, workdir=Path(execute.workdir), reporter=running, formats=execute.formats)
-        encoded = process.run(inputs, job, execute.outputs, execute.formats)
+        process = plugin.processes[execute.process]
+        encoded = process.run(inputs, job, execute.outputs, execute.formats, plugin.settings)
         return {
             name: _frame_output(value, execute, number)
             for number, (name, value) in enumerate(encoded.items())
@@ -198,71 +218,17 @@ class Executor:
         os._exit(0)
 
     def _kill_group(self) -> None:
-        os.killpg(0, signal.SIGKILL)
+        if self._running is not None:  # its log should say why, where the worker is still there to read it
+            with contextlib.suppress(OSError):
+                os.write(2, _CUT)
+        end_family_of_this_process()
 
 
-class RunningJob:
-    """What the running process reports, thinned out on its way to the worker; the `Reporter` of its Job."""
+class LoadedPlugin(NamedTuple):
+    """A plugin that is imported and started, ready for jobs."""
 
-    def __init__(self, executor: Executor, execute: Execute) -> None:
-        self.job = execute.job
-        self.claim = execute.claim
-        self.is_cancelled = False
-        self._executor = executor
-        self._lock = threading.Lock()
-        self._percent: int | None = None
-        self._message: str | None = None
-        self._is_pending = False
-        self._sent_seconds = 0.0
-        self._log_frames = 0
-
-    def cancelled(self) -> bool:
-        """Whether the job was asked to stop."""
-        return self.is_cancelled
-
-    def progress(self, percent: int | None, message: str | None) -> None:
-        """Report progress; what comes too fast is sent a little later, the newest only."""
-        with self._lock:
-            self._percent = self._percent if percent is None else percent
-            self._message = self._message if message is None else protocol.plain(message)
-            self._is_pending = True
-            is_due = time.monotonic() - self._sent_seconds >= _MIN_PROGRESS_SECONDS
-        if is_due:
-            self.flush_progress()
-
-    def flush_progress(self) -> None:
-        """Send the newest progress that was not sent yet."""
-        with self._lock:
-            if not self._is_pending:
-                return
-            self._is_pending = False
-            self._sent_seconds = time.monotonic()
-            frame = Progress(self.job, self.claim, self._percent, self._message)
-        self._executor.send(frame)
-
-    def log(self, level: str, text: str, fields: Mapping[str, Any]) -> None:
-        """Report one log line; past the limit they are dropped, and the last one says so."""
-        self._log_frames += 1
-        if self._log_frames < _MAX_LOG_FRAMES:
-            self._executor.send(Log(self.job, self.claim, level, protocol.plain(text), _plain_fields(fields)))
-        elif self._log_frames == _MAX_LOG_FRAMES:
-            self._executor.send(
-                Log(self.job, self.claim, "warning", "The log is full; later lines are dropped.")
-            )
-
-
-@contextlib.contextmanager
-def _restored(workdir: str, home: str) -> Iterator[None]:
-    """Run in the workdir; give working directory and environment back as they were."""
-    environment = dict(os.environ)
-    os.chdir(workdir)
-    try:
-        yield
-    finally:
-        os.chdir(home)
-        if dict(os.environ) != environment:
-            os.environ.clear()
-            os.environ.update(environment)
+    processes: "Mapping[str, Process[..., Any]]"
+    settings: "PluginSettings"
 
 
 def _frame_output(value: "EncodedOutput", execute: Execute, number: int) -> Output:
@@ -273,42 +239,44 @@ def _frame_output(value: "EncodedOutput", execute: Execute, number: int) -> Outp
     return Output(value.form, value.media_type, path=str(path))
 
 
-def _declared_problem(execute: Execute, error: ProcessError) -> Problem:
+def _problem(execute: Execute, error: BaseException) -> Problem:
+    """Tell what a process raised: to its caller where it chose so, otherwise to the operator alone."""
+    try:
+        return _declared(execute, error) or _failed(execute, error)
+    except BaseException:  # even its members raise
+        return Problem(execute.job, execute.claim, "failed", type(error).__name__, traceback=_traceback())
+
+
+def _failed(execute: Execute, error: BaseException) -> Problem:
+    return Problem(execute.job, execute.claim, "failed", _text(told(error)), traceback=_traceback())
+
+
+def _declared(execute: Execute, error: BaseException) -> Problem | None:
+    declared = declared_error(error)
+    if declared is None:
+        return None
     return Problem(
         execute.job,
         execute.claim,
         "declared",
-        protocol.plain(error.detail),
-        title=protocol.plain(error.title),
-        status=error.status,
-        type=protocol.plain(error.type),
-        input=protocol.plain(error.input),
+        _text(declared.detail or declared),
+        title=_text(declared.title or ""),
+        status=declared.status if is_error_status(declared.status) else 500,
+        type=_text(declared.type or ""),
+        input=_text(declared.input or ""),
         traceback=_traceback(),
     )
 
 
-def _told(error: BaseException) -> str:
-    try:
-        return protocol.plain(f"{type(error).__name__}: {error}")
-    except Exception:  # an exception whose text raises
-        return type(error).__name__
+def _text(value: object) -> str:
+    return protocol.plain(text_of(value)[:_MAX_TEXT_CHARACTERS])
 
 
 def _traceback() -> str:
     try:
         return protocol.plain(traceback.format_exc()[-_MAX_TRACEBACK_CHARACTERS:])
-    except Exception:
+    except BaseException:  # texts of exceptions may raise anything
         return ""
-
-
-def _plain_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Give fields that can be sent whatever they are."""
-    return {
-        protocol.plain(str(name)): value
-        if isinstance(value, int | float | bool)
-        else protocol.plain(str(value))
-        for name, value in fields.items()
-    }
 
 
 def _flush_standard_streams() -> None:

@@ -13,6 +13,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from fastprocesses_sdk.configured import GivenSettings
+
 OLDEST_VERSION = 1
 NEWEST_VERSION = 1
 
@@ -46,6 +48,13 @@ class Input(Struct, frozen=True, array_like=True):
     data: bytes = b""
     media_type: str = ""
     path: str = ""
+
+
+class Configure(Frame, frozen=True, tag="configure"):
+    """What the operator set for the plugin of this source; sent before its first job."""
+
+    source: str
+    settings: GivenSettings
 
 
 class Execute(Frame, frozen=True, tag="execute"):
@@ -118,7 +127,8 @@ class Problem(Frame, frozen=True, tag="problem"):
     """The process did not return.
 
     `declared`: it raised ProcessError, whose members the caller is told. `failed`: anything else was raised, which
-    only the operator sees. `cancelled`: it gave way to a Cancel. `plugin`: its plugin could not be loaded.
+    only the operator sees. `cancelled`: it gave way to a Cancel. `plugin`: its plugin could not be loaded or
+    started, or its settings cannot be used; the executor is of no more use.
     """
 
     job: str
@@ -132,7 +142,7 @@ class Problem(Frame, frozen=True, tag="problem"):
     traceback: str = ""
 
 
-AnyFrame = Greeting | Execute | Cancel | Started | Progress | Log | Result | Problem
+AnyFrame = Greeting | Configure | Execute | Cancel | Started | Progress | Log | Result | Problem
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyFrame] = msgspec.msgpack.Decoder(AnyFrame)
