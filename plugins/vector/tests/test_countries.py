@@ -2,9 +2,21 @@
 
 import msgspec
 import pytest
-from fastprocesses_sdk import NO_JOB, FeatureCollection
+from fastprocesses_sdk import NO_JOB, BBox, FeatureCollection
 from fastprocesses_sdk.values import InputValue
-from fastprocesses_vector import buffer, centroid, measure
+from fastprocesses_vector import (
+    buffer,
+    centroid,
+    clip,
+    dissolve,
+    intersection,
+    measure,
+    repair,
+    reproject,
+    sample_points,
+    simplify,
+    validate,
+)
 from shapely.geometry import Point, shape
 
 PUBLISHED_KM2 = {
@@ -28,6 +40,11 @@ PUBLISHED_KM2 = {
 @pytest.fixture(scope="module", params=["110m", "50m"])
 def countries(request: pytest.FixtureRequest, shared) -> bytes:
     return (shared / "data" / f"countries-{request.param}.geojson").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def coarse_countries(shared) -> bytes:
+    return (shared / "data" / "countries-110m.geojson").read_bytes()
 
 
 def outcome(process, data: bytes, output: str, **inputs: bytes) -> dict[str, dict]:
@@ -71,7 +88,7 @@ def test_a_surrounded_country_is_larger_by_about_a_strip(countries):
     germany = FeatureCollection([each for each in collection(countries).features if each.id == "276"])
     before, after = measure(germany), measure(buffer(germany, 1000))
 
-    assert before.area < after.area < before.area + before.length * 1000 * 1.01
+    assert before.area < after.area < before.area + before.perimeter * 1000 * 1.01
 
 
 def test_centres_of_countries(countries):
@@ -81,6 +98,88 @@ def test_centres_of_countries(countries):
     for name, place in expected.items():
         assert Point(centres[name]["geometry"]["coordinates"]).distance(Point(place)) < 1, name
     assert centres["Antarctica"]["geometry"]["coordinates"][1] < -84
+
+
+def test_all_countries_together_are_the_land(countries):
+    given = collection(countries)
+
+    (land,) = dissolve(given).features
+    area = measure(FeatureCollection([land])).area
+
+    assert shape(land.geometry).is_valid
+    assert area == pytest.approx(measure(given).area, rel=1e-6)
+    assert area == pytest.approx(147e12, rel=0.01)
+
+
+def test_mended_countries_are_faultless_and_as_large(coarse_countries):
+    given = collection(coarse_countries)
+
+    mended = repair(given)
+
+    assert validate(mended).report == []
+    assert measure(mended).area == pytest.approx(measure(given).area, rel=1e-9)
+
+
+def test_simplified_countries_are_valid_and_about_as_large(coarse_countries):
+    given = collection(coarse_countries)
+
+    simpler = simplify(given, 10_000)
+
+    assert all(shape(each.geometry).is_valid for each in simpler.features)
+    assert len(msgspec.json.encode(simpler.__geo_interface__, enc_hook=geo)) < len(coarse_countries)
+    assert measure(simpler).area == pytest.approx(measure(given).area, rel=0.01)
+
+
+def test_countries_overlap_with_themselves_alone(coarse_countries):
+    given = collection(coarse_countries)
+
+    found = intersection(given, given)
+
+    same = [each for each in found.features if each.properties["name"] == each.properties["other_name"]]
+    assert len(same) >= len(given.features)
+    assert measure(FeatureCollection(same)).area == pytest.approx(measure(given).area, rel=1e-6)
+    assert measure(found).area == pytest.approx(measure(given).area, rel=1e-4)  # borders do not overlap
+
+
+def test_the_date_line_runs_through_three_countries(countries):
+    inside = clip(collection(countries), bbox=BBox([179, -60, -179, 75]))
+
+    names = {each.properties["name"] for each in inside.features}
+    assert {"Fiji", "Russia"} <= names <= {"Fiji", "Russia", "United States of America", "Kiribati"}
+
+
+def test_in_an_equal_area_projection_countries_have_their_areas(countries):
+    """The areas on a plane of equal areas are those on the ellipsoid: two ways that share nothing."""
+    europe = FeatureCollection(
+        [each for each in collection(countries).features if each.properties["name"] in EUROPE]
+    )
+
+    plane = reproject(europe, "EPSG:3035")
+
+    assert len(plane.features) == len(EUROPE)
+    measured = {
+        each.properties["name"]: each.properties["area_m2"] for each in measure(europe).features.features
+    }
+    areas = {each.properties["name"]: shape(each.geometry).area for each in plane.features}
+    assert areas == pytest.approx(measured, rel=0.005)  # long edges bend
+
+
+def test_points_in_countries_lie_in_them(coarse_countries):
+    given = repair(collection(coarse_countries))
+
+    points = sample_points(given, count=3)
+
+    assert len(points.features) == 3 * len(given.features)
+    areas = {each.properties["name"]: shape(each.geometry) for each in given.features}
+    for point in points.features:
+        assert areas[point.properties["name"]].covers(shape(point.geometry)), point.properties["name"]
+
+
+EUROPE = {"Germany", "Poland", "Austria", "Czechia", "Switzerland", "Italy", "Hungary"}
+
+
+def geo(value):
+    return value.__geo_interface__
 
 
 def collection(data: bytes) -> FeatureCollection:

@@ -1,15 +1,14 @@
-"""Buffers, centres and sizes agree with geodesics, wherever on Earth, and keep the rest of a feature."""
+"""Buffers, centres and sizes agree with geodesics, wherever on Earth."""
 
-import json
 from typing import Any
 
 import fastprocesses_sdk as fp
-import msgspec
 import numpy as np
 import pytest
 import shapely
-from fastprocesses_sdk.values import InputValue
 from fastprocesses_vector import buffer, centroid, measure
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pyproj import Geod
 from shapely import LineString, MultiPoint, MultiPolygon, Point, Polygon, box
 from shapely.geometry import shape
@@ -147,157 +146,120 @@ def test_what_surrounds_the_globe_has_no_centre():
 
 
 @pytest.mark.parametrize(
-    ("geometry", "area", "length"),
+    ("geometry", "expected"),
     [
-        (Point(7, 51), 0, 0),
-        (LineString([(0, 0), (1, 0)]), 0, 111_319.5),
-        (LineString([(179.5, 0), (-179.5, 0)]), 0, 111_319.5),
-        (LineString([(0, 0), (0, 0)]), 0, 0),
-        (box(-180, -90, 180, 90), 5.10065622e14, 0),
-        (box(-180, 0, 180, 90), 2.55032811e14, 40_075_017),
-        (box(0, 0, 1, 1).difference(box(0.4, 0.4, 0.6, 0.6)), 11_816_400_000, 532_600),
+        (Point(7, 51), (0, 0, 0)),
+        (LineString([(0, 0), (1, 0)]), (0, 111_319.5, 0)),
+        (LineString([(179.5, 0), (-179.5, 0)]), (0, 111_319.5, 0)),
+        (LineString([(180, 0), (180, 1)]), (0, 110_574.4, 0)),
+        (LineString([(0, 0), (0, 0)]), (0, 0, 0)),
+        (box(-180, -90, 180, 90), (5.10065622e14, 0, 0)),
+        (box(-180, 0, 180, 90), (2.55032811e14, 0, 40_075_017)),
+        (box(0, 0, 1, 1).difference(box(0.4, 0.4, 0.6, 0.6)), (11_816_400_000, 0, 532_600)),
+        (
+            shapely.GeometryCollection([box(0, 0, 1, 1), LineString([(0, 0), (1, 0)]), Point(0, 0)]),
+            (12_308_778_361, 111_319.5, 443_771),
+        ),
+        (MultiPolygon([box(0, 0, 1, 1), box(0, 0, 1, 1)]), (12_308_778_361, 0, 443_771)),
     ],
     ids=str,
 )
-def test_sizes_on_the_ellipsoid(geometry, area, length):
+def test_sizes_on_the_ellipsoid(geometry, expected):
     measured = measure(collection(geometry, geometry))
 
-    assert measured.features.features[0].properties["area_m2"] == pytest.approx(area, rel=1e-3)
-    assert measured.features.features[0].properties["length_m"] == pytest.approx(length, rel=1e-3)
-    assert (measured.area, measured.length) == pytest.approx((2 * area, 2 * length), rel=1e-3)
+    properties = measured.features.features[0].properties
+    one = (properties["area_m2"], properties["length_m"], properties["perimeter_m"])
+    assert one == pytest.approx(expected, rel=1e-3)
+    sums = (measured.area, measured.length, measured.perimeter)
+    assert sums == pytest.approx([2 * each for each in expected], rel=1e-3)
 
 
 def test_a_small_area_is_that_of_the_geodesic_polygon():
     corners = [(7.0, 51.0), (7.01, 51.0), (7.01, 51.01), (7.0, 51.01)]
-    area, length = GEOD.geometry_area_perimeter(Polygon(corners))
+    area, perimeter = GEOD.geometry_area_perimeter(Polygon(corners))
 
     measured = measure(collection(Polygon(corners)))
 
-    assert (measured.area, measured.length) == pytest.approx((area, length), rel=1e-6)
+    assert (measured.area, measured.perimeter) == pytest.approx((area, perimeter), rel=1e-6)
 
 
 def test_the_cut_along_the_antimeridian_is_no_outline():
     whole = measure(collection(box(179, 0, 181, 1)))
     cut = measure(collection(MultiPolygon([box(179, 0, 180, 1), box(-180, 0, -179, 1)])))
 
-    assert (cut.area, cut.length) == pytest.approx((whole.area, whole.length), rel=1e-6)
+    assert (cut.area, cut.perimeter) == pytest.approx((whole.area, whole.perimeter), rel=1e-6)
 
 
-# All of them
-
-CALLS = {
-    "buffer": lambda features: buffer(features, 1000),
-    "centroid": centroid,
-    "measure": lambda features: measure(features).features,
-}
-each_process = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-
-
-@each_process
-def test_everything_but_the_geometry_is_kept(call):
-    feature = {
-        "type": "Feature",
-        "id": 7,
-        "geometry": {"type": "Point", "coordinates": [7, 51, 100]},
-        "properties": {"name": "Ä", "n": None},
-        "note": {"foreign": [1]},
-    }
-    result = call(fp.FeatureCollection([feature], name="foreign"))
-
-    kept = result.features[0].members
-    assert result.members["name"] == "foreign"
-    assert (kept["id"], kept["note"]) == (7, {"foreign": [1]})
-    assert feature["properties"].items() <= kept["properties"].items()
-
-
-@each_process
 @pytest.mark.parametrize(
-    "geometry",
-    [None, {"type": "Point", "coordinates": []}, {"type": "MultiPolygon", "coordinates": []}],
-    ids=["null", "empty point", "empty polygons"],
-)
-def test_a_feature_without_a_geometry_stays(call, geometry):
-    feature = {"type": "Feature", "geometry": geometry, "properties": None}
-
-    assert call(fp.FeatureCollection([feature])).features[0].members == feature
-
-
-@each_process
-def test_nothing_is_nothing(call):
-    assert call(fp.FeatureCollection()).features == []
-
-
-@each_process
-@pytest.mark.parametrize(
-    ("geometry", "about"),
+    "needle",
     [
-        ({"type": "Point", "coordinates": [51, 91]}, "latitude 91"),
-        ({"type": "Point", "coordinates": [1000, 0]}, "longitude"),
-        ({"type": "Point", "coordinates": ["a", "b"]}, "read"),
-        ({"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}, "read"),
-        (
-            {"type": "Polygon", "coordinates": [[[179, -1], [-179, -1], [-179, 1], [179, 1], [179, -1]]]},
-            "180 degrees",
-        ),
+        Polygon([(1, 0), (1, 1), (1 + 1e-12, 0)]),
+        LineString([(1, 0), (1, 1), (1, 0), (1, 0)]),
+        LineString([(1, 0), (1, 1), (1 + 1e-12, 0), (1, 0)]),
     ],
-    ids=["latitude", "longitude", "text", "ring", "either way"],
 )
-def test_what_cannot_be_computed_with_names_the_feature(call, geometry, about):
-    good = fp.Feature(fp.Point([7, 51]))
+def test_an_area_of_almost_no_width_is_surrounded_like_a_line(needle):
+    assert needle.is_valid
 
-    with pytest.raises(fp.ProcessError, match=about) as caught:
-        call(fp.FeatureCollection([good, {"type": "Feature", "id": "x", "geometry": geometry}]))
+    area = buffered(needle, 100)
 
-    assert caught.value.detail.startswith("Feature 1 (id 'x'): ")
-    assert caught.value.input == "features"
-
-
-def test_a_large_geometry_has_round_corners_only():
-    with pytest.raises(fp.ProcessError, match="Feature 0"):
-        buffered(box(0, 0, 60, 60), 1000, join="mitre")
+    assert area.covers(LineString([(1, 0), (1, 1)]))
+    assert area.area == pytest.approx(buffered(LineString([(1, 0), (1, 1)]), 100).area, rel=1e-6)
 
 
-class Heard:
-    def __init__(self) -> None:
-        self.percents: list[int] = []
-
-    def progress(self, percent: int | None, message: str | None) -> None:
-        self.percents += [] if percent is None else [percent]
-
-    def log(self, level: str, text: str, fields: dict[str, Any]) -> None: ...
-
-    def cancelled(self) -> bool:
-        return 50 in self.percents
+# What always holds
 
 
-@pytest.mark.parametrize("process", [buffer, centroid, measure], ids=lambda process: process.id)
-def test_progress_is_told_and_cancelling_is_heard(process):
-    heard = Heard()
-    features = msgspec.json.encode(
-        collection(*[Point(x, 0) for x in range(100)]).__geo_interface__, enc_hook=geo
-    )
-    inputs = {"features": InputValue(data=features), "distance": InputValue(data=b"10")}
-
-    with pytest.raises(fp.JobCancelled):
-        process.run(
-            {name: inputs[name] for name in process.description.inputs if name in inputs},
-            fp.Job(reporter=heard),
-        )
-
-    assert heard.percents == list(range(51))
+def degrees(low: float, high: float) -> Any:
+    """Numbers as data has them: nanodegrees are a tenth of a millimetre."""
+    return st.floats(low, high).map(lambda number: round(number, 9))
 
 
-def geo(value: Any) -> Any:
-    return value.__geo_interface__
+offsets = degrees(-1, 1)
+places = st.tuples(degrees(-179, 179), degrees(-80, 80))
 
 
-@pytest.mark.parametrize("process", [buffer, centroid, measure], ids=lambda process: process.id)
-def test_the_example_is_accepted(process):
-    example = process.description.example["inputs"]
+@st.composite
+def polygons(draw):
+    x, y = draw(places)
+    corners = draw(st.lists(st.tuples(offsets, offsets), min_size=3, max_size=8, unique=True))
+    return Polygon([(x + dx, y + dy) for dx, dy in corners])
 
-    outputs = process.run(
-        {name: InputValue(data=msgspec.json.encode(value)) for name, value in example.items()}, fp.NO_JOB
-    )
 
-    document = json.loads(outputs.get("result", outputs.get("features")).data)
-    assert [feature["id"] for feature in document["features"]] == ["lake", "road"]
+@pytest.mark.parametrize("latitude", [34, 0, -50])
+@pytest.mark.parametrize("thickness", [1e-14, -1e-13, 1e-12, 1e-9, -1e-7, 1e-6])
+@pytest.mark.parametrize("distance", [1.0, 100.0])
+def test_the_thinnest_of_areas_lies_inside_its_buffer(latitude, thickness, distance):
+    needle = Polygon([(0, latitude), (0.8125, latitude), (0.375, latitude + thickness)])
+
+    area = buffered(needle, distance)
+
+    assert area.is_valid
+    for x, y in needle.exterior.coords:
+        assert area.covers(Point(x, y))
+
+
+@settings(max_examples=40, deadline=None)
+@given(geometry=polygons().filter(lambda polygon: polygon.is_valid), distance=st.floats(1, 100_000))
+def test_a_buffer_is_valid_and_contains_what_it_surrounds(geometry, distance):
+    area = buffered(geometry, distance)
+
+    assert area.is_valid
+    for x, y in geometry.exterior.coords:
+        assert area.covers(Point(x, y))
+
+
+@settings(max_examples=40, deadline=None)
+@given(geometry=polygons().filter(lambda polygon: polygon.convex_hull.area > 1e-6))
+def test_a_centre_lies_inside_the_hull(geometry):
+    assert geometry.convex_hull.buffer(0.01).covers(Point(centre(geometry)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(place=places, other=places)
+def test_a_line_is_as_long_there_as_back_and_no_shorter_than_a_geodesic(place, other):
+    there = measure(collection(LineString([place, other]))).length
+    back = measure(collection(LineString([other, place]))).length
+
+    assert there == pytest.approx(back)
+    assert there >= GEOD.inv(*place, *other)[2] * (1 - 1e-9)

@@ -9,7 +9,7 @@ from pyproj import Proj
 from shapely import LineString, Polygon, box
 from shapely.geometry.base import BaseGeometry
 
-from fastprocesses_vector.reading import Array, flat_parts, polygonal
+from fastprocesses_vector.parts import Array, flat_parts, polygonal
 
 _FAR = 3.0e7
 """Metres; farther from the point of contact there is nothing."""
@@ -41,7 +41,7 @@ class Plane:
         return shapely.transform(
             geometry,
             lambda positions: np.column_stack(
-                self._project(positions[:, 0] - self._longitude, positions[:, 1])
+                self._projected(positions[:, 0] - self._longitude, positions[:, 1])
             ),
         )
 
@@ -62,8 +62,15 @@ class Plane:
         )
 
     def _off(self, positions: Array) -> Array:
-        longitudes, latitudes = self._project(positions[:, 0], positions[:, 1], inverse=True)
+        longitudes, latitudes = self._projected(positions[:, 0], positions[:, 1], inverse=True)
         return np.column_stack([longitudes + self._longitude, latitudes])
+
+    def _projected(self, x: Array, y: Array, *, inverse: bool = False) -> tuple[Array, Array]:
+        if len(x) == 1:  # pyproj takes an array of one for a number, of which numpy warns
+            one, other = self._project(float(x[0]), float(y[0]), inverse=inverse)
+            return np.array([one]), np.array([other])
+        one, other = self._project(x, y, inverse=inverse)
+        return one, other
 
     def _cut_at_poles(self, geometry: BaseGeometry) -> list[tuple[BaseGeometry, int]]:
         """Cut along the meridian beyond a pole, where longitudes leap; each piece with its side of it."""
@@ -89,7 +96,7 @@ class Plane:
         return Polygon(rings[0], [ring for ring in rings[1:] if len(ring) > 3])
 
     def _ring_off(self, positions: Array, side: int) -> Array:
-        longitudes, latitudes = self._project(positions[:, 0], positions[:, 1], inverse=True)
+        longitudes, latitudes = self._projected(positions[:, 0], positions[:, 1], inverse=True)
         if side:
             longitudes = side * np.abs(longitudes)
         at_pole = np.abs(latitudes) > _NEARLY_POLE
