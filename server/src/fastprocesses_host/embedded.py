@@ -10,10 +10,11 @@ from pathlib import Path
 
 import msgspec
 import platformdirs
+from fastprocesses_sdk.configured import OperatorSettings
 
 from fastprocesses_host.child import HOST_GRACE_SECONDS, child_command
 from fastprocesses_host.exits import Exit, StartError
-from fastprocesses_host.listening import is_open, listen, url_of
+from fastprocesses_host.listening import is_open, listen, local_url_of, url_of
 from fastprocesses_host.private_store import PrivateStore, open_private, private_store
 from fastprocesses_host.settings import PREFIX, Settings
 from fastprocesses_host.supervisor import Part, Supervisor
@@ -45,7 +46,7 @@ def run(settings: Settings, *, with_worker: bool = False) -> Exit:
             _await_store(settings)
             data = "in the store that --redis-url names"
         else:
-            store = stack.enter_context(private_store(_data_dir(settings)))
+            store = stack.enter_context(private_store(data_dir_of(settings), url=local_url_of(settings)))
             settings = msgspec.structs.replace(
                 settings,
                 data_dir=str(store.data_dir),
@@ -141,7 +142,7 @@ def _host_part(settings: Settings, listener: socket.socket, report_fd: int) -> P
         command=lambda: child_command("host", [str(descriptor) for descriptor in descriptors]),
         stage=_HOST_STAGE,
         stop_seconds=min(HOST_GRACE_SECONDS + 0.5, settings.drain_seconds / 4),
-        environ=_environ(settings),
+        environ=_environ(msgspec.structs.replace(settings, plugins=OperatorSettings(), plugins_file="")),
         pass_fds=descriptors,
     )
 
@@ -154,6 +155,7 @@ def _store_part(store: PrivateStore, settings: Settings) -> Iterator[Part]:
             command=store.command,
             stage=_STORE_STAGE,
             stop_seconds=settings.drain_seconds,
+            environ=_without_settings(),
             output=log.fileno(),
             last_words=store.last_words,
         )
@@ -166,12 +168,15 @@ def _store_seconds(settings: Settings) -> float:
 
 def _environ(settings: Settings) -> dict[str, str]:
     """Give the environment of a child: ours, with these settings in place of those it was started with."""
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith(PREFIX)
-    } | settings.to_env()
+    return _without_settings() | settings.to_env()
 
 
-def _data_dir(settings: Settings) -> Path:
+def _without_settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+
+
+def data_dir_of(settings: Settings) -> Path:
+    """Give the folder of the private store and of large values."""
     return (
         Path(settings.data_dir or platformdirs.user_data_dir("fastprocesses", appauthor=False))
         .expanduser()

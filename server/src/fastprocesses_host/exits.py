@@ -12,6 +12,11 @@ class Exit(IntEnum):
     SETTINGS = 3
     IN_USE = 4
     STORE = 5
+    REFUSED = 6
+    JOB = 7
+    UNREACHABLE = 8
+    PLUGIN = 9
+    INTERRUPTED = 130
 
     @property
     def meaning(self) -> str:
@@ -26,6 +31,11 @@ MEANINGS = {
     Exit.SETTINGS: "a setting cannot be used",
     Exit.IN_USE: "the port or the data directory is in use",
     Exit.STORE: "the store cannot be started or reached",
+    Exit.REFUSED: "the server refused what was asked",
+    Exit.JOB: "the job failed or was dismissed",
+    Exit.UNREACHABLE: "no server answers, or not as one of OGC API - Processes",
+    Exit.PLUGIN: "a plugin that was checked is left out, badly described or not installed",
+    Exit.INTERRUPTED: "interrupted while waiting; a job goes on",
 }
 
 CHILD_CONFIGURATION = 78

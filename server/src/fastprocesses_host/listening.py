@@ -40,6 +40,12 @@ def url_of(settings: Settings) -> str:
     return f"http://{host}:{settings.port}/"
 
 
+def local_url_of(settings: Settings) -> str:
+    """Give the URL under which programs of this machine reach the service."""
+    host = "127.0.0.1" if listens_everywhere(settings) else settings.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
 def listens_everywhere(settings: Settings) -> bool:
     """Whether every address of the machine is listened on."""
     return settings.host in {"0.0.0.0", "::", ""}  # noqa: S104 - compared, not listened on

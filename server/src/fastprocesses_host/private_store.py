@@ -72,15 +72,19 @@ class PrivateStore(Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def private_store(data_dir: Path) -> Iterator[PrivateStore]:
+def private_store(data_dir: Path, *, url: str = "") -> Iterator[PrivateStore]:
     """Hold the data folder and a runtime folder for one private store; the caller runs it.
+
+    Args:
+        data_dir: The data folder.
+        url: Where the service on this store answers, for `noted_url`.
 
     Raises:
         StartError: no program for the store, or the data folder is in use or cannot be written.
     """
     program = find_program()
     with _hold(data_dir) as note, _runtime_dir() as runtime_dir:
-        note({"pid": os.getpid(), "runtime_dir": str(runtime_dir)})
+        note({"pid": os.getpid(), "runtime_dir": str(runtime_dir), "url": url})
         yield PrivateStore(program=program, data_dir=data_dir, socket=runtime_dir / _SOCKET)
 
 
@@ -170,6 +174,16 @@ def _hold(data_dir: Path) -> Iterator[Callable[[dict[str, object]], None]]:
 def open_private(path: str, flags: int) -> int:
     """Open a file that only this user may read: the `opener` of `open`."""
     return os.open(path, flags, 0o600)
+
+
+def noted_url(data_dir: Path) -> str:
+    """Give the URL of the service that runs on a data folder; empty when none does."""
+    try:
+        noted = _noted((data_dir / "lock").read_text("utf-8"))
+        os.kill(int(noted["pid"]), 0)
+    except (OSError, KeyError, ValueError):
+        return ""
+    return noted.get("url", "")
 
 
 def _noted(text: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fastprocesses_host.cli import caller_commands
 from fastprocesses_host.exits import Exit, StartError
 from fastprocesses_host.settings import PREFIX, Settings, SettingsError
 
@@ -18,7 +19,6 @@ app = typer.Typer(
     name="fastprocesses-host",
     epilog=EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -31,7 +31,10 @@ RedisUrl = Annotated[
     typer.Option("--redis-url", help="Use this store.", metavar="URL", show_default=False),
 ]
 Workers = Annotated[
-    int | None, typer.Option("--workers", help="How many worker processes run.", min=1, show_default="1")
+    int | None,
+    typer.Option(
+        "--workers", help="How many worker processes run.", metavar="NUMBER", min=1, show_default="1"
+    ),
 ]
 
 
@@ -56,11 +59,14 @@ def common(
 @app.command(epilog=EXIT_CODES)
 def run(
     host: Annotated[
-        str | None, typer.Option(help="The address to listen on.", show_default="127.0.0.1")
+        str | None,
+        typer.Option(help="The address to listen on.", metavar="ADDRESS", show_default="127.0.0.1"),
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(help="The port; 0 takes any free one.", min=0, max=65_535, show_default="8080"),
+        typer.Option(
+            help="The port; 0 takes any free one.", metavar="PORT", min=0, max=65_535, show_default="8080"
+        ),
     ] = None,
     data_dir: Annotated[
         Path | None,
@@ -75,9 +81,10 @@ def run(
     ] = False,
     config: Config = None,
 ) -> None:
-    """Start the host with a private store and a worker; with --redis-url the host alone.
+    """Start the host, with a store and a worker of its own.
 
-    Stops in order on Ctrl-C or SIGTERM. Jobs and results are still there after the next start.
+    With --redis-url it is the host alone. Stops in order on Ctrl-C or SIGTERM. Jobs and results are still there after
+    the next start.
 
     Example: fastprocesses-host run --port 8080 --data-dir ./data
     """
@@ -108,23 +115,105 @@ def worker(redis_url: RedisUrl = None, workers: Workers = None, config: Config =
         raise typer.Exit(embedded.run_workers(settings))
 
 
-@app.command(epilog=EXIT_CODES)
+plugins_app = typer.Typer(no_args_is_help=False, rich_markup_mode=None)
+app.add_typer(plugins_app, name="plugins", epilog=EXIT_CODES)
+
+
+@plugins_app.callback(invoke_without_command=True, epilog=EXIT_CODES)
 def plugins(
+    context: typer.Context,
     as_json: Annotated[
         bool, typer.Option("--json", help="Everything that is known, as one JSON document.")
     ] = False,
     config: Config = None,
 ) -> None:
-    """List the plugins installed here: their processes, or why they are left out.
+    """List the plugins installed here.
+
+    It tells their processes, or why they are left out.
 
     Example: fastprocesses-host plugins --json
     """
+    if context.invoked_subcommand is not None:
+        return
     with _errors_told():
         settings = _settings(config)
         from fastprocesses_host.cli.plugin_table import as_document, as_table, discovered
 
         found = discovered(settings)
         typer.echo(as_document(found) if as_json else as_table(found))
+
+
+@plugins_app.command("check", epilog=EXIT_CODES)
+def check_plugins(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Only this plugin: its entry point, or its distribution.",
+            metavar="NAME",
+            show_default="all",
+        ),
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="What was found, as one JSON document.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail the check too.")] = False,
+    config: Config = None,
+) -> None:
+    """Check what the plugins installed here offer.
+
+    Whether they load, their texts, schemas and examples: made for their authors. What is to be changed is told with
+    its place, and any error with the exit code.
+
+    Example: fastprocesses-host plugins check my-plugin --strict
+    """
+    with _errors_told():
+        settings = _settings(config)
+        from fastprocesses_host.cli import plugin_check
+        from fastprocesses_host.cli.plugin_table import discovered
+
+        found = discovered(settings).plugins
+        report = plugin_check.checked(found, name)
+        if as_json:
+            typer.echo(plugin_check.as_document(report))
+        elif report.plugins:
+            typer.echo(plugin_check.as_text(report))
+        if not report.plugins:
+            typer.echo(plugin_check.nothing_to_check(found, name), err=True)
+        raise typer.Exit(Exit.OK if report.is_fine(strict=strict) else Exit.PLUGIN)
+
+
+@app.command(epilog=EXIT_CODES)
+def new(
+    name: Annotated[
+        str, typer.Argument(help="Of the plugin, as my-plugin.", metavar="NAME", show_default=False)
+    ],
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", help="Where it is made.", metavar="FOLDER", show_default="./NAME"),
+    ] = None,
+    title: Annotated[
+        str, typer.Option("--title", help="What it is, in a line.", metavar="TEXT")
+    ] = "Processes of my own.",
+    author: Annotated[
+        str,
+        typer.Option(
+            "--author", help="'Name' or 'Name <mail@example.org>'.", metavar="TEXT", show_default=False
+        ),
+    ] = "",
+) -> None:
+    """Make the package of a plugin, tests included.
+
+    Example: fastprocesses-host new my-plugin
+    """
+    from fastprocesses_host.cli.told import errors_told
+
+    with errors_told():
+        from fastprocesses_host.cli.new import NewPlugin, make, next_steps
+
+        plugin = NewPlugin(name=name, folder=folder or Path(name), title=title, author=author)
+        make(plugin)
+        typer.echo(next_steps(plugin))
+
+
+caller_commands.register(app, epilog=EXIT_CODES)
 
 
 def _settings(config: Path | None, **overrides: Any) -> Settings:

@@ -11,7 +11,7 @@ _HEADINGS = ("NAME", "VERSION", "SOURCE", "STATE", "PROCESSES")
 
 def discovered(settings: Settings) -> Discovery:
     """Load every plugin in a child process and tell what became of it."""
-    return discover(load_seconds=settings.plugin_load_seconds)
+    return discover(load_seconds=settings.plugin_load_seconds, settings=settings.plugins)
 
 
 def as_document(found: Discovery) -> str:
