@@ -14,7 +14,7 @@ import msgspec
 import psutil
 import redis
 from fastprocesses_host.host import Host, JobPage
-from fastprocesses_host.inputs import check_inputs
+from fastprocesses_host.inputs import check_request
 from fastprocesses_host.ogc.execute import ExecuteRequest
 from fastprocesses_host.ogc.jobs import AskedResults, Job
 from fastprocesses_host.ogc.preferences import ModeChoice
@@ -109,6 +109,10 @@ class Engine:
         """Read one output value."""
         return msgspec.json.decode(self._portal.call(self.host.output_bytes, job, output))
 
+    def text(self, job: Job, output: str = "result") -> str:
+        """Read one output value that is text."""
+        return bytes(self._portal.call(self.host.output_bytes, job, output)).decode()
+
     def job(self, job_id: str) -> Job:
         """Read a job."""
         return self._portal.call(self.host.job, job_id)
@@ -142,8 +146,8 @@ class Engine:
         self, process_id: str, inputs: Mapping[str, Any], choice: ModeChoice, asked: AskedResults | None
     ) -> Job:
         raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in inputs.items()}
-        checked = check_inputs(self.host.catalog.get(process_id), raw)
         request = ExecuteRequest(inputs=raw, asked=asked or AskedResults())
+        checked = check_request(self.host.catalog.get(process_id), request)
 
         async def call() -> Job:
             return await self.host.execute(process_id, request, choice, inputs=checked)

@@ -136,6 +136,7 @@ def test_what_a_job_changes_around_it_is_restored(engine: Engine) -> None:
 def test_what_is_printed_and_logged_is_in_the_job_s_log(engine: Engine) -> None:
     job = engine.final(engine.submit("talk", {"lines": 2}))
     lines = engine.log(job.id)
+    assert all(line.pop("time") >= job.created for line in lines)
     assert {"level": "info", "text": "line 0"} in lines
     assert {"level": "info", "text": "structured", "fields": {"number": 2}} in lines
 
@@ -180,11 +181,54 @@ def test_litter_leaks_no_executor(engine: Engine, worker: Worker, how: str, stat
     assert list(Path(cwd).iterdir()) == []
 
 
+def test_an_exception_that_raises_whatever_is_asked_of_it_fails_its_job_only(engine: Engine) -> None:
+    job = engine.final(engine.submit("spoil", {"what": "unspeakable"}))
+    assert (job.status, job.reason) == (Status.FAILED, "error")
+
+
 @pytest.mark.parametrize("how", ["surrogate", "own kind"])
 def test_odd_texts_and_exceptions_fail_their_job_only(engine: Engine, how: str) -> None:
     job = engine.final(engine.submit("litter", {"how": how}))
     assert (job.status, job.reason) == (Status.FAILED, "error")
     assert engine.execute("double", {"number": 3}) == 6
+
+
+@pytest.mark.parametrize("what", ["umask", "streams", "descriptors", "signals", "switches"])
+def test_the_next_job_finds_everything_in_its_place(engine: Engine, what: str) -> None:
+    for _ in range(3):  # more than there are executors
+        assert engine.execute("spoil", {"what": what}) == "spoilt"
+    for _ in range(3):
+        job = engine.final(engine.submit("look"))
+        assert engine.value(job) == []
+        assert "heard" in [line["text"] for line in engine.log(job.id)]
+
+
+def test_the_original_speaks_for_a_copy_of_itself(engine: Engine, worker: Worker) -> None:
+    for _ in range(3):
+        assert engine.execute("spoil", {"what": "fork"}) == "original"
+    assert engine.execute("double", {"number": 3}) == 6
+
+
+def test_a_spoilt_executor_is_not_used_for_ever(engine: Engine) -> None:
+    for _ in range(2):
+        engine.final(engine.submit("spoil", {"what": "modules"}))
+    ended = [engine.final(engine.submit("double", {"number": 3})).status for _ in range(8)]
+    assert ended[-1] == Status.SUCCESSFUL
+
+
+@pytest.mark.parametrize(
+    ("how", "told"), [("name", "error of its own"), ("elsewhere", "not in the job's folder")]
+)
+def test_a_file_that_cannot_be_taken_fails_its_job(engine: Engine, how: str, told: str) -> None:
+    job = engine.final(engine.submit("mislay", {"how": how}))
+    assert (job.status, job.reason) == (Status.FAILED, "error")
+    assert told in job.problem.detail
+
+
+def test_what_was_opened_at_the_start_serves_the_jobs(engine: Engine) -> None:
+    for _ in range(3):
+        assert engine.execute("ask-client") == "answered"
+        assert engine.execute("tasks") == 0
 
 
 def test_idle_executors_that_were_killed_cost_nobody_a_job(engine: Engine, worker: Worker) -> None:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from fastprocesses_host.catalog import OfferedProcess
 from fastprocesses_host.host import Host
-from fastprocesses_host.inputs import CheckedInput, check_inputs
+from fastprocesses_host.inputs import CheckedInput, check_request
 from fastprocesses_host.ogc.exceptions import (
     InvalidQueryParameter,
     JobGone,
@@ -22,9 +22,11 @@ from fastprocesses_host.ogc.exceptions import (
     SyncTimeout,
 )
 from fastprocesses_host.ogc.execute import ExecuteRequest
+from fastprocesses_host.ogc.job_filters import JobFilters
 from fastprocesses_host.ogc.jobs import AskedOutput, AskedResults, Job, Status
 from fastprocesses_host.ogc.preferences import ModeChoice
 from fastprocesses_host.settings import Settings
+from fastprocesses_host.store.operations import LIST_BUDGET
 from fastprocesses_host.store.values import FileValues
 from fastprocesses_sdk.description import Policy, ProcessDescription
 
@@ -61,8 +63,8 @@ async def execute(
     **inputs: Any,
 ) -> Job:
     raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in inputs.items()}
-    checked = check_inputs(host.catalog.get(process_id), raw)
     request = ExecuteRequest(inputs=raw, asked=asked or AskedResults())
+    checked = check_request(host.catalog.get(process_id), request)
     return await host.execute(process_id, request, choice, inputs=checked, disconnected=disconnected)
 
 
@@ -231,6 +233,37 @@ def test_a_large_input_is_found_by_its_job_for_as_long_as_that_waits(
                 with pytest.raises(ServiceUnavailable):
                     await refusing._accepted(refusing._new_job(OFFERED, AskedResults(), ASYNC), large)
             assert len(list((tmp_path / "values").rglob("*.*"))) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_page_is_full_although_few_of_many_jobs_are_wanted(embedded_store: StoreServer) -> None:
+    settings = Settings(redis_url=embedded_store.url, key_prefix="rare", max_queued_jobs=3000)
+    other = msgspec.structs.replace(
+        OFFERED, description=msgspec.structs.replace(OFFERED.description, id="other")
+    )
+
+    async def accepted(host: Host, process: OfferedProcess) -> str:
+        job = host._new_job(process, AskedResults(), ASYNC)
+        await host._accepted(job, {})
+        return job.id
+
+    async def scenario() -> None:
+        async with Host(settings) as host:
+            wanted = [await accepted(host, OFFERED) for _ in range(2)]
+            between = await asyncio.gather(*(accepted(host, OFFERED) for _ in range(LIST_BUDGET + 1)))
+            await asyncio.gather(*map(host.dismiss, between))
+            await asyncio.gather(*(accepted(host, other) for _ in range(LIST_BUDGET + 1)))
+            newest = await accepted(host, OFFERED)
+            rare = JobFilters(process_ids=("swallow",), statuses=("accepted",))
+            page = await host.jobs(limit=2, filters=rare)
+            last = await host.jobs(limit=2, filters=rare, cursor=page.next)
+            back = await host.jobs(limit=2, filters=rare, cursor=last.prev)
+
+            assert [job.id for job in page.jobs] == [newest, wanted[1]]
+            assert [job.id for job in last.jobs] == [wanted[0]]
+            assert not last.next
+            assert [job.id for job in back.jobs] == [newest, wanted[1]]
 
     asyncio.run(scenario())
 

@@ -7,6 +7,7 @@ import time
 import dramatiq
 import pytest
 from dramatiq.brokers.redis import RedisBroker
+from fastprocesses_host.ogc.job_filters import JobFilters
 from fastprocesses_host.ogc.jobs import AskedResults, Job, Status
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.client import Store, StoreFull
@@ -304,11 +305,13 @@ def test_the_list_pages_both_ways_without_gap_or_double(store: Store) -> None:
 def test_the_list_filters(store: Store) -> None:
     ids = [accept(store) for _ in range(4)]
     claim(store, ids[1])
-    listed = store.run(operations.jobs(limit=10, statuses=["running"])).jobs
+    listed = store.run(operations.jobs(limit=10, filters=JobFilters(statuses=("running",)))).jobs
     assert [job.id for job in listed] == [ids[1]]
-    both = store.run(operations.jobs(limit=10, statuses=["running", "accepted"], process_ids=["echo"])).jobs
+    both = store.run(
+        operations.jobs(limit=10, filters=JobFilters(statuses=("running", "accepted"), process_ids=("echo",)))
+    ).jobs
     assert [job.id for job in both] == ids[::-1]
-    assert store.run(operations.jobs(limit=10, process_ids=["other"])).jobs == []
+    assert store.run(operations.jobs(limit=10, filters=JobFilters(process_ids=("other",)))).jobs == []
 
 
 def test_an_id_of_another_time_is_refused(store: Store) -> None:

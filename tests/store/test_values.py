@@ -1,6 +1,8 @@
 """Large values as files: written once, found by location, and nothing else is ever opened."""
 
+import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,56 @@ def test_bytes_and_files_come_back(values: FileValues, tmp_path: Path) -> None:
         assert values.path(location).read_bytes() == content
         assert stat.S_IMODE(values.path(location).stat().st_mode) == 0o600
     assert stat.S_IMODE(values.folder.stat().st_mode) == 0o700
+
+
+def test_a_file_is_moved_in(values: FileValues, tmp_path: Path) -> None:
+    source = tmp_path / "result.tif"
+    source.write_bytes(b"content")
+    source.chmod(0o644)
+    inode = source.stat().st_ino
+
+    path = values.path(values.move(JOB, source))
+
+    assert path.read_bytes() == b"content"
+    assert path.stat().st_ino == inode
+    assert not source.exists()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_file_that_others_hold_is_copied(values: FileValues, tmp_path: Path) -> None:
+    source = tmp_path / "result.tif"
+    source.write_bytes(b"content")
+    (tmp_path / "other").hardlink_to(source)
+
+    path = values.path(values.move(JOB, source))
+    (tmp_path / "other").write_bytes(b"changed")
+
+    assert path.read_bytes() == b"content"
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="there is no file system in memory")
+def test_a_file_of_another_file_system_is_copied(values: FileValues) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        source = Path(folder) / "result.tif"
+        source.write_bytes(b"content")
+
+        assert values.path(values.move(JOB, source)).read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+@pytest.mark.parametrize("way", ["put", "move"])
+def test_only_plain_files_are_taken(values: FileValues, tmp_path: Path, kind: str, way: str) -> None:
+    source = tmp_path / "result"
+    if kind == "pipe":
+        os.mkfifo(source)
+    elif kind == "link":
+        (tmp_path / "secret").write_text("secret")
+        source.symlink_to(tmp_path / "secret")
+    else:
+        source.mkdir()
+
+    with pytest.raises(OSError):
+        getattr(values, way)(JOB, source)
 
 
 def test_what_is_deleted_is_gone_and_may_be_deleted_again(values: FileValues) -> None:

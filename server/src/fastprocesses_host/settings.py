@@ -4,13 +4,21 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import msgspec
-from msgspec import Struct, field
+from fastprocesses_sdk.configured import ENVIRONMENT_PREFIX, OperatorSettings
+from msgspec import Struct
+
+Network = IPv4Network | IPv6Network
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_PUBLIC_URL = re.compile(r"https?://[\w.:\[\]-]+(/[\w.~!$&'()*+,;=:@%/-]*)?", re.ASCII | re.IGNORECASE)
+_ROOT_PATH = re.compile(r"(/[\w.~!$&'()*+,;=:@ -]+)+", re.ASCII)
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[\w.:\[\]-]+", re.ASCII | re.IGNORECASE)
+_EVERYBODY = ("0.0.0.0/0", "::/0")
 
 LONGEST_SECONDS = 10 * 366 * 86_400
 """Ten years: longer than anything that is meant."""
@@ -40,6 +48,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     port: int = 8080
     public_url: str = ""
     """The URL clients use, when a proxy stands before the host: `https://example.org/ogcapi`."""
+    root_path: str = ""
+    """The path under which a proxy publishes the host: `/ogcapi`. It may be cut off by the proxy or not."""
+    trusted_proxies: str = ""
+    """Addresses and networks of proxies, with commas between, whose `X-Forwarded-*` and `Forwarded` are believed; `*`:
+    everybody's. Empty: nobody's."""
+    cors_origins: str = "*"
+    """Origins whose scripts may use the service, with commas between; `*`: all. Empty: none."""
     data_dir: str = ""
     """Where the private store and large values lie; empty: the user's data folder."""
     redis_url: str = ""
@@ -72,7 +87,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     executor_max_growth_mb: int = 512
     """By how much an executor's memory may have grown, between jobs, before it is replaced."""
     plugin_load_seconds: float = 30.0
-    """How long one plugin may take to load."""
+    """How long one plugin may take to load, its start functions included."""
 
     # Jobs
     sync_timeout_seconds: float = 60.0
@@ -94,6 +109,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long it is remembered that a job was deleted."""
     record_sync_jobs: bool = False
     """Synchronous executions appear in the job list."""
+    show_job_logs: bool = True
+    """Whoever may see a job may read what its process wrote; tracebacks are in the log of the worker alone."""
     keep_inputs: bool = False
     default_dialect: Literal["1.0", "2.0"] = "2.0"
     """How an execute request without marks of either version is answered."""
@@ -112,8 +129,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
 
-    extra: dict[str, Any] = field(default_factory=dict)
-    """Sections of plugins, not read by the host."""
+    # Plugins
+    plugins_file: str = ""
+    """A TOML file with the tables `[plugins.<name>]`; empty: they stand in the settings file."""
+    plugins: OperatorSettings = OperatorSettings()
+    """What was set for plugins, there and as `FASTPROCESSES_PLUGINS__<NAME>__<FIELD>`; not read by the host."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, with the name of the setting.
@@ -128,12 +148,42 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 raise SettingsError(
                     f"{name} must be letters, digits, '.', '_' and '-', not {getattr(self, name)!r}."
                 )
+        self._check_addresses()
         if self.value_store_url and not self.value_store_url.startswith("file:///"):
             raise SettingsError(f"value_store_url must be a file:/// URL, not {self.value_store_url!r}.")
         if self.lease_seconds < 2 * self.tick_seconds:
             raise SettingsError(
                 "lease_seconds must be at least twice tick_seconds, or living workers lose their jobs."
             )
+
+    def _check_addresses(self) -> None:
+        if self.public_url and not _PUBLIC_URL.fullmatch(self.public_url):
+            raise SettingsError(
+                f"public_url must be an http(s) URL without query and fragment, not {self.public_url!r}."
+            )
+        if self.root_path and not _ROOT_PATH.fullmatch(self.root_path):
+            raise SettingsError(f"root_path must be a path such as /ogcapi, not {self.root_path!r}.")
+        for origin in self.allowed_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise SettingsError(
+                    f"cors_origins must be origins such as https://example.org, not {origin!r}."
+                )
+        try:
+            _ = self.trusted_networks
+        except ValueError as error:
+            raise SettingsError(f"trusted_proxies must be addresses or networks: {error}.") from None
+
+    @property
+    def trusted_networks(self) -> tuple[Network, ...]:
+        """The addresses of proxies that are believed."""
+        named = [part.strip() for part in self.trusted_proxies.split(",") if part.strip()]
+        networks = [name for part in named for name in (_EVERYBODY if part == "*" else (part,))]
+        return tuple(ip_network(name, strict=False) for name in networks)
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """The origins whose scripts may use the service; `*` among them: all."""
+        return frozenset(part.strip().rstrip("/") for part in self.cors_origins.split(",") if part.strip())
 
     @property
     def slot_count(self) -> int:
@@ -162,26 +212,49 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             overrides: Single fields; `None` means not given.
 
         Raises:
-            SettingsError: unknown name, unreadable file, or a value of the wrong type, each with its name.
+            SettingsError: unknown name, unreadable file, or a value of the wrong type, each with its name; of
+                plugins only what every plugin's settings must be, names of tables.
         """
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}
-        if path := environ.get(PREFIX + "CONFIG"):
+        if path := environ.get(PREFIX + "CONFIG", ""):
             values.update(_read_file(Path(path)))
+        in_settings_file = values.pop("plugins", None)
         for name in cls.__struct_fields__:
-            if name != "extra" and (text := environ.get(PREFIX + name.upper())) is not None:
+            if name != "plugins" and (text := environ.get(PREFIX + name.upper())) is not None:
                 values[name] = text
         values.update({name: value for name, value in overrides.items() if value is not None})
         try:
-            return msgspec.convert(values, cls, strict=False)
+            settings = msgspec.convert(values, cls, strict=False)
         except msgspec.ValidationError as error:
             raise SettingsError(f"The settings cannot be used: {error}") from None
+        return settings._with_plugins(environ, in_settings_file, path)
+
+    def _with_plugins(self, environ: Mapping[str, str], in_settings_file: Any, settings_file: str) -> Self:
+        """Add what is set for plugins; children read it again from where it stands, so that it is nowhere else."""
+        file = self.plugins_file
+        tables = in_settings_file
+        if in_settings_file is not None:
+            if file:
+                raise SettingsError(
+                    f"Tables of plugins stand in {settings_file} and, as plugins_file says, in {file}. "
+                    "Put them all into one of the two."
+                )
+            file = str(Path(settings_file).absolute())
+        elif file:
+            tables = _read_file(Path(file)).get("plugins")
+        plugins = OperatorSettings.from_environ(environ, _plugin_tables(tables))
+        return msgspec.structs.replace(self, plugins=plugins, plugins_file=file)
 
     def to_env(self) -> dict[str, str]:
-        """Give the environment variables that make `from_env` return the same settings, for a child process."""
+        """Give the environment variables that make `from_env` return the same settings, for a child process.
+
+        Tables of plugins are not among them, only the file in which they stand.
+        """
         defaults = Settings()
-        values = {name: getattr(self, name) for name in self.__struct_fields__ if name != "extra"}
-        return {
+        values = {name: getattr(self, name) for name in self.__struct_fields__ if name != "plugins"}
+        of_plugins = {ENVIRONMENT_PREFIX + name: text for name, text in self.plugins.texts.items()}
+        return of_plugins | {
             PREFIX + name.upper(): str(value).lower() if isinstance(value, bool) else str(value)
             for name, value in values.items()
             if value != getattr(defaults, name)
@@ -204,3 +277,22 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"The settings file {path} is not valid TOML: {error}.") from None
+
+
+def _plugin_tables(tables: Any) -> dict[str, dict[str, Any]]:
+    """Check that each plugin has a table, and that its values can travel; tell names, never values."""
+    if not isinstance(tables or {}, dict):
+        raise SettingsError(
+            "plugins must be tables: write [plugins.NAME] and the plugin's settings below it."
+        )
+    for name, table in (tables or {}).items():
+        if not isinstance(table, dict):
+            raise SettingsError(
+                f"plugins.{name} must be a table: write [plugins.{name}] and settings below it."
+            )
+        for setting, value in table.items():
+            try:
+                msgspec.msgpack.encode(value)
+            except (OverflowError, RecursionError, UnicodeEncodeError):
+                raise SettingsError(f"plugins.{name}.{setting} holds a number that is too large.") from None
+    return dict(tables or {})

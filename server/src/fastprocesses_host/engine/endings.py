@@ -7,6 +7,7 @@ import msgspec
 from fastprocesses_sdk.executor.protocol import Output, Problem
 from msgspec import Struct
 
+from fastprocesses_host.ogc.execute import pointer
 from fastprocesses_host.ogc.jobs import JobProblem
 from fastprocesses_host.store.records import Limits
 
@@ -46,7 +47,7 @@ def raised(problem: Problem, job_id: str) -> Failed:
     """Give the ending for what a process raised; in its own words only where it chose them for the caller."""
     if problem.kind == "declared":
         detail = problem.detail[:MOST_CHARACTERS]
-        errors = [{"pointer": f"/inputs/{problem.input}", "detail": detail}] if problem.input else []
+        errors = [{"pointer": pointer(("inputs", problem.input)), "detail": detail}] if problem.input else []
         return Failed(
             "declared",
             JobProblem(

@@ -27,6 +27,8 @@ from fastprocesses_host.settings import Settings
 EXECUTOR_VARIABLE = "FASTPROCESSES_EXECUTOR_ID"
 SPAWN_SECONDS = 30.0
 _LINE_BYTES = 8192
+_MOST_FAILURES = 3
+"""After so many bugs in a row a fresh executor may do better: one of them may have spoilt the modules of this one."""
 _BLAS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 log = get_logger()
@@ -55,6 +57,8 @@ class Executor:
         self.pid = process.pid
         self.sources: set[str] = set()
         self.jobs = 0
+        self.failures = 0
+        """Jobs in a row that ended in an error of their own."""
         self.first_memory_bytes = 0
         self.on_line: OutputLine | None = None
         self.streams: list[_Stream] = []
@@ -285,7 +289,8 @@ class Executors:
         executor.first_memory_bytes = executor.first_memory_bytes or memory
         growth = memory - executor.first_memory_bytes
         limit = self._settings.executor_max_growth_mb * 1024 * 1024
-        return executor.jobs >= self._settings.executor_max_jobs or growth > limit
+        is_spoilt = executor.failures >= _MOST_FAILURES
+        return is_spoilt or executor.jobs >= self._settings.executor_max_jobs or growth > limit
 
     def _request(self) -> Future[Executor]:
         request: Future[Executor] = Future()

@@ -1,6 +1,7 @@
 """One run of one job, as the threads of a worker share it: what it reported, and whether it has to stop."""
 
 import threading
+import time
 from collections import deque
 from typing import Literal
 
@@ -13,7 +14,7 @@ from fastprocesses_host.store.operations import Claimed, Outcome
 
 Stop = Literal["dismissed", "superseded", "gone", "overtime", "drained"]
 _MESSAGE_CHARACTERS = 1000
-_LINE_CHARACTERS = 8192
+LINE_CHARACTERS = 8192
 _STOPS: dict[str, Stop] = {
     "final": "dismissed",
     "superseded": "superseded",
@@ -69,10 +70,10 @@ class Run:
 
     def log(self, level: str, text: str, fields: dict[str, object] | None = None) -> None:
         """Keep a line of the job's log until it is taken."""
-        line = {"level": level, "text": text[:_LINE_CHARACTERS], **({"fields": fields} if fields else {})}
-        encoded = msgspec.json.encode(line, enc_hook=str)
-        if len(encoded) > 2 * _LINE_CHARACTERS:
-            encoded = msgspec.json.encode({"level": level, "text": text[:_LINE_CHARACTERS]})
+        line = {"time": time.time_ns() // 1_000_000, "level": level, "text": text[:LINE_CHARACTERS]}
+        encoded = msgspec.json.encode({**line, "fields": fields} if fields else line, enc_hook=str)
+        if len(encoded) > 2 * LINE_CHARACTERS:
+            encoded = msgspec.json.encode(line)
         with self._lock:
             self._lines.append(encoded)
 

@@ -1,6 +1,8 @@
 """One job to its end: claim, execute, finish. Never raises for what a process does."""
 
 import contextlib
+import logging
+import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +14,7 @@ from fastprocesses_sdk.description import PluginRecord, ProcessRecord
 from fastprocesses_sdk.executor.protocol import (
     AnyFrame,
     Cancel,
+    Configure,
     Execute,
     Input,
     Log,
@@ -26,7 +29,7 @@ from msgspec import Struct
 from fastprocesses_host.engine import endings
 from fastprocesses_host.engine.endings import Ending, Failed, Stopped, Succeeded
 from fastprocesses_host.engine.executors import Executor, ExecutorLost, Executors
-from fastprocesses_host.engine.run import Run, Runs
+from fastprocesses_host.engine.run import LINE_CHARACTERS, Run, Runs
 from fastprocesses_host.logs import get_logger, job_context
 from fastprocesses_host.ogc.jobs import OutputValue
 from fastprocesses_host.ogc.results import plan_formats
@@ -40,6 +43,12 @@ from fastprocesses_host.store.values import FileValues
 _MEMORY_SECONDS = 0.25
 _LOOK_SECONDS = 1.0
 _LOADING_TRIES = 2
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
 _WITH_FINISH_BYTES = 16 * 1024
 """Values up to this size travel with the end of their run; larger ones are staged before it."""
 
@@ -135,6 +144,9 @@ class Runner:
             attempt = Attempt(run, executor, self._settings)
             executors.callback(self._done_with, attempt, offer.plugin.source)
             try:
+                if offer.plugin.source not in executor.sources:
+                    given = self._settings.plugins.of(offer.plugin.name)
+                    executor.send(Configure(offer.plugin.source, given))
                 return attempt.watch(self._execute_frame(run, offer, executor.workdir))
             except ExecutorLost as error:
                 if not run.is_untouched:
@@ -192,9 +204,10 @@ class Runner:
         outputs: dict[str, OutputValue] = {}
         staged = False
         for name, output in ending.outputs.items():
+            length = _length(output)  # a file is moved away by placing it
             data, location = self._place(run.job_id, output)
             outputs[name] = OutputValue(
-                form=output.form, media_type=output.media_type, length=_length(output), location=location
+                form=output.form, media_type=output.media_type, length=length, location=location
             )
             if data is not None and len(data) <= _WITH_FINISH_BYTES:
                 values[name] = data
@@ -211,9 +224,11 @@ class Runner:
 
     def _place(self, job_id: str, output: Output) -> tuple[bytes | None, str]:
         """Give the bytes for the store, or the location in the value store."""
-        is_large = bool(output.path) or len(output.data) > self._settings.max_inline_bytes
+        is_large = _length(output) > self._settings.max_inline_bytes
         if self._values is not None and is_large:
-            return None, self._values.put(job_id, Path(output.path) if output.path else output.data)
+            if output.path:
+                return None, self._values.move(job_id, Path(output.path))
+            return None, self._values.put(job_id, output.data)
         return (Path(output.path).read_bytes() if output.path else output.data), ""
 
     def _discard(self, run: Run, locations: list[str]) -> None:
@@ -325,6 +340,7 @@ class Attempt:
             self._run.progress(frame.percent, frame.message)
         elif isinstance(frame, Log):
             self._run.log(frame.level, frame.text, frame.fields)
+            self._tell_operator(frame)
         elif isinstance(frame, Result | Problem):
             return self._ending(frame)
         return None
@@ -333,16 +349,33 @@ class Attempt:
         cancelled = self._cancel_ending
         if cancelled is not None and not (self._run.stop == "drained" and isinstance(frame, Result)):
             return cancelled  # it ended in its grace; the executor is of no more use
-        self.is_reusable = cancelled is None
+        self.executor.failures = self.executor.failures + 1 if _is_bug(frame) else 0
+        self.is_reusable = cancelled is None and not _is_of_plugin(frame)
         if isinstance(frame, Result):
-            return Succeeded(frame.outputs)
+            return self._returned(frame)
         if frame.kind == "cancelled":  # nobody asked for that: its code raised KeyboardInterrupt
             self.is_reusable = False
             return endings.failed("error", "The process interrupted itself.")
         if frame.kind != "declared":
             log.error("process raised", reason=frame.kind, error=frame.detail, exception=frame.traceback)
-        self._run.log("error", frame.detail)
-        return endings.raised(frame, self._run.job_id)
+        ending = endings.raised(frame, self._run.job_id)
+        self._run.log("error", ending.problem.detail)  # the caller may read it: no more than the problem says
+        return ending
+
+    def _returned(self, frame: Result) -> Ending:
+        for name, output in frame.outputs.items():
+            if output.path and not _lies_in(self.executor.workdir, output.path):
+                log.error(
+                    "process raised", reason="failed", error=f"{output.path} is not in the job's folder"
+                )
+                return endings.failed("error", f"The file of the output {name!r} is not in the job's folder.")
+        return Succeeded(frame.outputs)
+
+    def _tell_operator(self, line: Log) -> None:
+        """Repeat a line of the job's log in that of the worker."""
+        fields = {"fields": line.fields} if line.fields else {}
+        level = _LEVELS.get(line.level, logging.INFO)
+        log.log(level, line.text[:LINE_CHARACTERS], process=self._run.claimed.job.process_id, **fields)
 
     def _look(self) -> Ending | None:
         """See to limits and to reasons to stop; an ending once the executor was killed."""
@@ -375,6 +408,20 @@ class Attempt:
 
     def _on_line(self, stream: str, line: str) -> None:
         self._run.log("info" if stream == "stdout" else "warning", line)
+
+
+def _is_of_plugin(frame: Result | Problem) -> bool:
+    """Whether the plugin did not come up: half of it may be there, so the executor is of no more use."""
+    return isinstance(frame, Problem) and frame.kind == "plugin"
+
+
+def _is_bug(frame: Result | Problem) -> bool:
+    return isinstance(frame, Problem) and frame.kind == "failed"
+
+
+def _lies_in(workdir: Path, file: str) -> bool:
+    """Whether a file is in a folder that is one still: a job may have put a link in its place."""
+    return Path(os.path.realpath(file)).is_relative_to(workdir.parent.resolve() / workdir.name)
 
 
 def ending_of_stop(run: Run) -> Ending | None:

@@ -13,12 +13,13 @@ import msgspec
 from dramatiq.broker import Broker
 from dramatiq.middleware import Middleware
 from dramatiq.worker import Worker as DramatiqWorker
-from fastprocesses_sdk.describe import discover
+from fastprocesses_sdk.describe import discover_all
 from fastprocesses_sdk.description import Discovery
 
 from fastprocesses_host import lifeline
 from fastprocesses_host.engine.executors import Executors
 from fastprocesses_host.engine.runner import Offer, Runner
+from fastprocesses_host.engine.standing import settle
 from fastprocesses_host.engine.tick import Ticker
 from fastprocesses_host.exits import CHILD_CONFIGURATION
 from fastprocesses_host.logs import configure_logging, get_logger
@@ -102,11 +103,14 @@ class WorkerParts(Middleware):
         self._broker.slots = Slots(slot_count)
         self._executors = Executors(settings, self._broker.worker_id)
         self._executors.warm()
-        discovery = self._discovery = discover(load_seconds=settings.plugin_load_seconds)
+        found = discover_all(load_seconds=settings.plugin_load_seconds, settings=settings.plugins)
+        self._announced_at = self._wait_for_store()
+        discovery = self._discovery = settle(found, self._store, settings.environment)
         for plugin in discovery.plugins:
             if plugin.state == "quarantined":
                 log.warning("plugin quarantined", plugin=plugin.name, reason=plugin.reason)
-        self._announced_at = self._wait_for_store()
+        for stranger in settings.plugins.strangers(plugin.name for plugin in discovery.plugins):
+            log.warning("settings of no plugin that is installed", where=stranger)
         if settings.value_folder is not None:
             self._values = FileValues(settings.value_folder)
         digest = hashlib.sha256(msgspec.json.encode(discovery)).hexdigest()[:16]

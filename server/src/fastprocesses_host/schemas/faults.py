@@ -233,6 +233,12 @@ def _required_words(rule: Sequence[str], value: Any) -> str:
     return f"Its {'members' if len(names) > 1 else 'member'} {', '.join(names)} must be given"
 
 
+def _format_words(rule: str, value: Any) -> str:
+    if rule == "byte":
+        return "This is not base64. Send binary values as base64 strings"
+    return f'This is not a "{rule}"'
+
+
 def _unique_words(rule: Any, value: Any) -> str:
     return "This has equal items where each may occur once"
 
@@ -242,6 +248,7 @@ _WORDS: Mapping[str, Callable[[Any, Any], str]] = {
     "enum": _enum_words,
     "const": _const_words,
     "not": _not_words,
+    "format": _format_words,
     "required": _required_words,
     "uniqueItems": _unique_words,
 }

@@ -4,6 +4,8 @@ import os
 import threading
 import uuid
 
+_LAST_MS = (1 << 48) - 1
+
 
 class JobIds:
     """Makes ids that never go back, whatever the clock does; safe for threads."""
@@ -36,6 +38,16 @@ def created_ms(job_id: str) -> int:
     if not is_job_id(job_id):
         raise ValueError(f"{job_id!r} is not a job id.")
     return int(job_id[:8] + job_id[9:13], 16)
+
+
+def first_id_of(ms: int) -> str:
+    """Give what sorts before every id of a time and of later ones, and after the ids of earlier ones.
+
+    Args:
+        ms: Milliseconds since 1970; what no id can tell counts as the nearest that one can.
+    """
+    digits = f"{min(max(ms, 0), _LAST_MS):012x}"
+    return f"{digits[:8]}-{digits[8:]}-"
 
 
 def is_job_id(text: str) -> bool:

@@ -45,6 +45,10 @@ class Keys(Struct, frozen=True):
         """Give the key of the text of one offer."""
         return f"{self.prefix}:offer:{name}"
 
+    def standing(self, environment: str) -> str:
+        """Give the key of the text that tells by process id which plugin of an environment has offered it."""
+        return f"{self.prefix}:standing:{environment}"
+
     @property
     def garbage(self) -> str:
         """Set: locations in the value store that nobody refers to any more."""

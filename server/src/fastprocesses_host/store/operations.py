@@ -4,13 +4,14 @@ Every operation is idempotent by a token its caller made (job id, claim, or a ra
 it writes, and uses the store's clock; a lost answer and a second try do no harm.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
 from msgspec import Struct
 
+from fastprocesses_host.ogc.job_filters import JobFilters
 from fastprocesses_host.ogc.jobs import Job
-from fastprocesses_host.store.ids import created_ms
+from fastprocesses_host.store.ids import created_ms, first_id_of
 from fastprocesses_host.store.records import (
     Limits,
     NewJob,
@@ -31,8 +32,10 @@ Outcome = Literal["ok", "superseded", "final", "gone"]
 RECOVER_AT_ONCE = 100
 EXPIRE_AT_ONCE = 250
 LIST_BUDGET = 1000
+LOG_BYTES = 4 * 1024 * 1024
 STAGED_SECONDS = 3600
 MAX_CLOCK_SKEW_MS = 5_000
+_EVERY_JOB = JobFilters()
 
 
 class Operation(Struct, Generic[T], frozen=True):
@@ -85,12 +88,23 @@ class Collected(Struct, frozen=True):
     values: dict[str, bytes]
 
 
-class Page(Struct, frozen=True):
-    """A part of the job list; `last` is the cursor of what follows, if anything does."""
+class Log(Struct, frozen=True, kw_only=True):
+    """A job with the newest lines of its log, oldest first, and how many lines there are."""
+
+    job: Job
+    count: int
+    lines: list[bytes]
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """A part of the job list."""
 
     jobs: list[Job]
     has_more: bool
     last: str
+    """Id of the last job that was looked at: what follows begins behind it. Empty: none was."""
+    of_processes: int
+    """How many jobs there are of the processes that were named, whatever the other filters say."""
 
 
 def open_store(store_format: str) -> Operation[tuple[str, int]]:
@@ -283,33 +297,78 @@ def collect(job_id: str) -> Operation[Collected | None]:
     return Operation("collect", (job_id,), parse)
 
 
+def log(job_id: str, *, limit: int, max_bytes: int = LOG_BYTES) -> Operation[Log | None]:
+    """Read a job and the newest lines of its log, no more than `limit` and `max_bytes` allow."""
+
+    def parse(answer: Any) -> Log | None:
+        if answer[0] != b"ok":
+            return None
+        return Log(job=job_of(job_id, pairs(answer[1])), count=answer[2], lines=answer[3][::-1])
+
+    return Operation("log", (job_id, limit, max_bytes), parse)
+
+
 def jobs(
     *,
     limit: int,
     cursor: str = "",
     backwards: bool = False,
-    statuses: Iterable[str] = (),
-    process_ids: Iterable[str] = (),
+    inclusive: bool = False,
+    filters: JobFilters = _EVERY_JOB,
     owner: str = "",
+    budget: int = LIST_BUDGET,
 ) -> Operation[Page]:
-    """Read a page of the job list, newest first, through the index that fits the filters best."""
-    wanted, processes = tuple(statuses), tuple(process_ids)
-    if owner:
-        index = f":o:{owner}"
-    elif len(processes) == 1:
-        index = f":p:{processes[0]}"
-    elif len(wanted) == 1:
-        index = f":s:{wanted[0]}"
-    else:
-        index = ""
-    budget = max(LIST_BUDGET, limit)
-    arguments = (index, cursor, "1" if backwards else "0", limit, budget, len(wanted), *wanted, *processes)
+    """Read a page of the job list, newest first, through the indexes that fit the filters best.
+
+    Ids tell when jobs were created, so a time of creation is where the walk begins or ends. Filters that no
+    index knows are looked up in the records, a bounded number a page: such pages may be short, or empty, and
+    still have a next one.
+
+    Args:
+        limit: Most jobs.
+        cursor: Id from which to go on; empty: from the newest.
+        backwards: Go towards newer jobs; the page is newest first all the same.
+        inclusive: The job of the cursor itself may be on the page.
+        filters: Which jobs.
+        owner: Whose jobs; empty: everybody's.
+        budget: Most records that are looked into, if the limit is not higher.
+    """
+    lowest = "-" if filters.created_from_ms is None else f"[{first_id_of(filters.created_from_ms)}"
+    highest = "+" if filters.created_to_ms is None else f"({first_id_of(filters.created_to_ms + 1)}"
+    if cursor:
+        bound = f"{'[' if inclusive else '('}{cursor}"
+        if backwards:
+            lowest = bound if lowest == "-" else max(lowest, bound, key=_by_id)
+        else:
+            highest = bound if highest == "+" else min(highest, bound, key=_by_id)
+    arguments: tuple[Argument, ...] = (
+        lowest,
+        highest,
+        "1" if backwards else "0",
+        limit,
+        max(budget, limit),
+        owner,
+        "" if filters.min_seconds is None else filters.min_seconds * 1000,
+        "" if filters.max_seconds is None else filters.max_seconds * 1000,
+        len(filters.statuses),
+        *filters.statuses,
+        *filters.process_ids,
+    )
 
     def parse(answer: Any) -> Page:
         found = [job_of(row[0].decode(), pairs(row[1])) for row in answer[0]]
-        return Page(found[::-1] if backwards else found, answer[1] == 1, answer[2].decode())
+        return Page(
+            jobs=found[::-1] if backwards else found,
+            has_more=answer[1] == 1,
+            last=answer[2].decode(),
+            of_processes=answer[3],
+        )
 
     return Operation("jobs", arguments, parse)
+
+
+def _by_id(bound: str) -> tuple[str, bool]:
+    return bound[1:], bound[0] == "("
 
 
 def announce(offer: str, text: bytes) -> Operation[int]:

@@ -1,10 +1,12 @@
 """The value store: files for values that are too large for the store, written once and found by location."""
 
 import contextlib
+import errno
 import os
 import re
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +56,25 @@ class FileValues:
                 with contextlib.suppress(OSError):
                     os.unlink(partial, dir_fd=shard)
                 raise
+        return "file:" + name
+
+    def move(self, job_id: str, file: Path) -> str:
+        """Keep a file for a job; return the location. On the same file system it is renamed, else copied.
+
+        Raises:
+            OSError: It is no plain file.
+        """
+        with _plain_file(file) as source:
+            if os.fstat(source.fileno()).st_nlink > 1:  # others hold it too, and could change it
+                return self.put(job_id, file)
+            os.fchmod(source.fileno(), 0o600)
+            os.utime(source.fileno())
+        name = f"{job_id[-2:]}/{job_id}.{secrets.token_hex(8)}"
+        with self._shard(name[:2], create=True) as shard:
+            try:
+                os.rename(file, name[3:], dst_dir_fd=shard)
+            except OSError:
+                return self.put(job_id, file)
         return "file:" + name
 
     def open(self, location: str) -> BinaryIO:
@@ -115,5 +136,14 @@ def _write(target: BinaryIO, source: bytes | Path) -> None:
     if isinstance(source, bytes):
         target.write(source)
         return
-    with open(os.open(source, os.O_RDONLY | _FILE_FLAGS), "rb") as file:
+    with _plain_file(source) as file:
         shutil.copyfileobj(file, target, 1024 * 1024)
+
+
+@contextlib.contextmanager
+def _plain_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that is no link, pipe, or device, and never wait for it."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | _FILE_FLAGS), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "no plain file", str(path))
+        yield file

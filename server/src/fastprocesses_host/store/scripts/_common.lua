@@ -96,7 +96,7 @@ end
 
 -- Puts a job that was claimed back into its queue, before the others.
 local function queue_again(id, listed, queue, uncount)
-  redis.call('HDEL', job_key(id), 'c', 'w', 'pr', 'm')
+  redis.call('HDEL', job_key(id), 'c', 'w', 'pr', 'm', 'st')
   redis.call('HSET', job_key(id), 's', 'accepted', 'up', NOW)
   if uncount then redis.call('HINCRBY', job_key(id), 'at', -1) end
   redis.call('ZREM', P .. ':lease', id)

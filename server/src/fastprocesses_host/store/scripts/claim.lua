@@ -2,8 +2,8 @@
 -- ARGV: id, worker, claim, lease
 local id, worker, claim = ARGV[1], ARGV[2], ARGV[3]
 allow_oom()
-local found = read(id, 's', 'c', 'dl', 'li', 'tt', 'st', 'q')
-local queues = found[7] and {found[7]} or redis.call('SMEMBERS', P .. ':queues')
+local found = read(id, 's', 'c', 'dl', 'li', 'tt', 'q')
+local queues = found[6] and {found[6]} or redis.call('SMEMBERS', P .. ':queues')
 for _, queue in ipairs(queues) do
   redis.call('SREM', acks_key(worker, queue), id)
   redis.call('HDEL', queue_key(queue) .. '.msgs', id)
@@ -20,7 +20,7 @@ if not is_mine then
     finalise(id, listed, 'accepted', 'dismissed', found[5], {'rc', 'deadline'})
     return {'final'}
   end
-  redis.call('HSET', job_key(id), 's', 'running', 'c', claim, 'w', worker, 'up', NOW, 'st', found[6] or NOW)
+  redis.call('HSET', job_key(id), 's', 'running', 'c', claim, 'w', worker, 'up', NOW, 'st', NOW)
   redis.call('HINCRBY', job_key(id), 'at', 1)
   redis.call('ZREM', P .. ':accepted', id)
   move(id, listed, 'accepted', 'running')

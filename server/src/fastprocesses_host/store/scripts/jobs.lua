@@ -1,31 +1,98 @@
--- A page of the job list: walks one index from the cursor, newest first, at most `budget` entries.
--- ARGV: index, cursor ('' for the start), backwards (1: towards newer), limit, budget,
---       number of statuses, statuses…, processes…
-local index, cursor, backwards = P .. ':jobs' .. ARGV[1], ARGV[2], ARGV[3] == '1'
+-- A page of the job list, newest first (or, backwards, oldest first) through the indexes that hold the fewest jobs
+-- and all that are wanted, side by side; what they do not know is read from the records, at most `budget` of them.
+-- ARGV: lowest id and highest id (as ZRANGE BYLEX has them), backwards (1: towards newer), limit, budget,
+--       owner ('' for any), shortest and longest run ('' for any), number of statuses, statuses…, processes…
+local lowest, highest, backwards = ARGV[1], ARGV[2], ARGV[3] == '1'
 local limit, budget = tonumber(ARGV[4]), tonumber(ARGV[5])
-local wanted, position = list_at(6)
-local statuses, processes, process_count = {}, {}, #ARGV - position + 1
-for _, status in ipairs(wanted) do statuses[status] = true end
-for i = position, #ARGV do processes[ARGV[i]] = true end
+local owner, shortest, longest = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local wanted, position = list_at(9)
+local processes = {unpack(ARGV, position)}
 
-local rows, last, scanned, has_more = {}, cursor, 0, 0
-local chunk = math.min(limit + 1, 500)
-while true do
-  local ids
-  if backwards then
-    ids = redis.call('ZRANGE', index, last == '' and '-' or '(' .. last, '+', 'BYLEX', 'LIMIT', 0, chunk)
-  else
-    ids = redis.call('ZRANGE', index, last == '' and '+' or '(' .. last, '-', 'BYLEX', 'REV', 'LIMIT', 0, chunk)
-  end
-  for _, id in ipairs(ids) do
-    if #rows == limit or scanned == budget then has_more = 1 break end
-    scanned = scanned + 1
-    last = id
-    local found = read(id, 's', 'p')
-    if (#wanted == 0 or statuses[found[1]]) and (process_count == 0 or processes[found[2]]) then
-      rows[#rows + 1] = {id, redis.call('HGETALL', job_key(id))}
-    end
-  end
-  if has_more == 1 or #ids < chunk then break end
+local function set_of(items)
+  if #items == 0 then return nil end
+  local set = {}
+  for _, item in ipairs(items) do set[item] = true end
+  return set
 end
-return {rows, has_more, last}
+
+local function indexes_of(kind, items)
+  local keys, count = {}, 0
+  for _, item in ipairs(items) do
+    keys[#keys + 1] = P .. ':jobs:' .. kind .. ':' .. item
+    count = count + redis.call('ZCARD', keys[#keys])
+  end
+  return {keys = keys, count = count}
+end
+
+local by_process = indexes_of('p', processes)
+local best = {keys = {P .. ':jobs'}, count = redis.call('ZCARD', P .. ':jobs')}
+local choices = {
+  #wanted > 0 and indexes_of('s', wanted), #processes > 0 and by_process, owner ~= '' and indexes_of('o', {owner}),
+}
+for i = 1, 3 do
+  if choices[i] and choices[i].count <= best.count then best = choices[i] end
+end
+
+-- Each index is read in pieces, ever larger ones; the next id of all is the newest (oldest) of the first ones.
+local function refill(walk)
+  local chunk = math.min(walk.chunk, 500)
+  walk.chunk = chunk * 2
+  if backwards then
+    walk.ids = redis.call('ZRANGE', walk.key, walk.from, highest, 'BYLEX', 'LIMIT', 0, chunk)
+  else
+    walk.ids = redis.call('ZRANGE', walk.key, walk.from, lowest, 'BYLEX', 'REV', 'LIMIT', 0, chunk)
+  end
+  walk.at = 1
+  if #walk.ids > 0 then walk.from = '(' .. walk.ids[#walk.ids] end
+end
+
+local walks = {}
+for _, key in ipairs(best.keys) do
+  local walk = {key = key, from = backwards and lowest or highest, chunk = limit + 1}
+  refill(walk)
+  if #walk.ids > 0 then walks[#walks + 1] = walk end
+end
+
+local function next_id()
+  local first
+  for i, walk in ipairs(walks) do
+    local id = walk.ids[walk.at]
+    if not first or (id < walks[first].ids[walks[first].at]) == backwards then first = i end
+  end
+  if not first then return nil end
+  local walk = walks[first]
+  local id = walk.ids[walk.at]
+  walk.at = walk.at + 1
+  if walk.at > #walk.ids then
+    refill(walk)
+    if #walk.ids == 0 then table.remove(walks, first) end
+  end
+  return id
+end
+
+local statuses, names = set_of(wanted), set_of(processes)
+local function is_wanted(id)
+  local found = read(id, 's', 'p', 'ow', 'st', 'fi')
+  if not found[1] or (statuses and not statuses[found[1]]) or (names and not names[found[2]]) then return false end
+  if owner ~= '' and found[3] ~= owner then return false end
+  if shortest or longest then
+    if not found[4] then return false end
+    local ran = (tonumber(found[5]) or NOW) - tonumber(found[4])
+    if (shortest and ran < shortest) or (longest and ran > longest) then return false end
+  end
+  return true
+end
+
+local rows, last, scanned = {}, '', 0
+local id = next_id()
+while id do
+  if scanned == budget then return {rows, 1, last, by_process.count} end
+  scanned = scanned + 1
+  if is_wanted(id) then
+    if #rows == limit then return {rows, 1, rows[limit][1], by_process.count} end
+    rows[#rows + 1] = {id, redis.call('HGETALL', job_key(id))}
+  end
+  last = id
+  id = next_id()
+end
+return {rows, 0, last, by_process.count}
