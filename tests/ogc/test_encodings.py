@@ -2,7 +2,15 @@
 
 import msgspec
 import pytest
-from fastprocesses_host.encodings import content_type, inline_member, offered_media_types, raw_writer
+from fastprocesses_host.encodings import (
+    content_type,
+    count_values,
+    has_several,
+    inline_member,
+    nth_value,
+    offered_media_types,
+    raw_writer,
+)
 from fastprocesses_host.ogc.jobs import OutputValue
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,3 +122,38 @@ def test_a_raw_value_is_written_in_its_media_type(known, media_type, data, body)
 )
 def test_text_says_that_it_is_utf_8(known, media_type, header):
     assert content_type(known, media_type) == header
+
+
+NUMBER = {"type": "array", "items": {"type": "number"}}
+IMAGES = {
+    "type": "array",
+    "items": {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"},
+}
+MARKUP = {"type": "array", "items": {"type": "string", "contentMediaType": "text/html"}}
+POINTS = {"type": "array", "items": {"type": "object", "format": "geojson-geometry"}}
+ARRAY = OutputValue(form="json", media_type="application/json", length=0)
+
+
+@pytest.mark.parametrize(
+    ("schema", "data", "n", "expected"),
+    [
+        (NUMBER, b"[1, 2.5]", 1, ("json", "application/json", b"2.5")),
+        (NUMBER, b"[1, 2.5]", 2, None),
+        (NUMBER, b"[]", 0, None),
+        (IMAGES, b'["AAE=", "AgM="]', 1, ("binary", "image/png", b"\2\3")),
+        (MARKUP, b'["<p>x</p>"]', 0, ("text", "text/html", b"<p>x</p>")),
+        (POINTS, b'[{"type": "Point"}]', 0, ("json", "application/geo+json", b'{"type": "Point"}')),
+        ({"type": "array"}, b'["x"]', 0, ("json", "application/json", b'"x"')),
+        ({"type": "number"}, b"[1]", 0, ("json", "application/json", b"[1]")),
+        ({"type": "number"}, b"[1]", 1, None),
+    ],
+)
+def test_the_values_of_an_array_stand_by_themselves(schema, data, n, expected):
+    """Version 2.0, /req/core/job-result-op-Nth."""
+    one = nth_value(ARRAY, schema, data, n)
+    told = None if one is None else (one.value.form, one.value.media_type, one.data)
+
+    assert told == expected
+    if one is not None:
+        assert count_values(ARRAY, schema, data) > n
+        assert one.value.length == len(one.data) or not has_several(ARRAY, schema)

@@ -27,6 +27,7 @@ TABLE = [
     (exc.JobGone(), 410, OGC + "no-such-job"),
     (exc.BodyTooLarge("Large."), 413, "about:blank"),
     (exc.UnsupportedMediaType(), 415, "about:blank"),
+    (exc.RangeNotSatisfiable(10), 416, "about:blank"),
     (exc.TooManyRequests("Slow down."), 429, "about:blank"),
     (exc.InternalError(), 500, "about:blank"),
     (exc.ServiceUnavailable("Full."), 503, "about:blank"),
@@ -85,3 +86,10 @@ def test_a_failed_job_replays_its_own_problem():
     told = exc.problem(exc.ProcessFailed(kept))
 
     assert told == {"type": "T", "title": "Bad", "status": 400, "detail": "So.", "errors": errors}
+
+
+def test_a_problem_does_not_give_back_all_that_was_sent():
+    problem = exc.problem(exc.NotFound("x" * 100_000), "/" + "y" * 100_000)
+
+    assert len(problem["detail"]) == exc.LONGEST_DETAIL
+    assert "instance" not in problem

@@ -47,8 +47,9 @@ def nested(depth: int, opening: str = "[", closing: str = "]") -> bytes:
         (b"[]", "not a JSON object"),
         (b'"text"', "not a JSON object"),
         (b"null", "not a JSON object"),
-        (b"\xef\xbb\xbf{}", "byte order mark"),
-        ('{"inputs": {}}'.encode("utf-16"), "byte order mark"),
+        (b"\xef\xbb\xbf", "is empty"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf{}", "not JSON"),
+        ('{"inputs": {}}'.encode("utf-16"), "UTF-16"),
         ('{"inputs": {}}'.encode("utf-16-be"), "not JSON"),
         ('{"inputs": {"x": "ü"}}'.encode("latin-1"), "not UTF-8"),
         (b'{"inputs": {"x": NaN}}', "not JSON"),
@@ -216,6 +217,43 @@ def test_a_subscriber_is_read():
     assert request.subscriber is not None
     assert request.subscriber.in_progress_uri == "https://x/p"
     assert request.subscriber.success_uri == ""
+    assert request.subscriber.wants_calls
+
+
+@pytest.mark.parametrize("subscriber", ["{}", '{"successUri": null}', '{"successUri": ""}', '{"other": 1}'])
+def test_a_subscriber_without_addresses_wants_no_calls(subscriber):
+    request = parse_execute_request(f'{{"subscriber": {subscriber}}}'.encode())
+
+    assert request.subscriber is not None
+    assert not request.subscriber.wants_calls
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "here",
+        "/here",
+        "//example.org/here",
+        "ftp://example.org/",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "https://",
+        "https:///path",
+        "http://[::1",
+        "https://example.org:99999/",
+        "https://example.org/a b",
+        "https://example.org/\r\nx",
+        "https://example.org/" + "x" * 3000,
+        7,
+        ["https://example.org/"],
+    ],
+)
+def test_the_addresses_of_a_subscriber_are_absolute_and_of_the_web(uri):
+    body = json.dumps({"subscriber": {"failedUri": uri}}).encode()
+    with pytest.raises(InvalidParameterValue) as raised:
+        parse_execute_request(body)
+    assert raised.value.errors[0]["pointer"] == "/subscriber/failedUri"
+    assert len(raised.value.detail) < 300
 
 
 @pytest.mark.parametrize(

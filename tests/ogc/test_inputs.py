@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from fastprocesses_host.inputs import MAX_FAULTS, check_asked, check_inputs, check_request
+from fastprocesses_host.inputs import MAX_FAULTS, check_request
 from fastprocesses_host.ogc.exceptions import InternalError, InvalidParameterValue
-from fastprocesses_host.ogc.execute import parse_execute_request
+from fastprocesses_host.ogc.execute import ExecuteRequest, parse_execute_request
 from fastprocesses_sdk.description import InputDescription
 from hypothesis import given
 
@@ -23,6 +23,27 @@ MIXED = {
     ]
 }
 BINARY = {"type": "string", "contentEncoding": "base64", "contentMediaType": TIFF}
+GEOJSON = "application/geo+json"
+
+
+def tagged(kind: str, member: str) -> dict[str, Any]:
+    """Describe a kind of GeoJSON."""
+    kinds = {"type": "string", "enum": [kind]}
+    return {
+        "type": "object", "contentMediaType": GEOJSON, "required": ["type", member], "properties": {"type": kinds}
+    }  # fmt: skip
+
+
+KINDS = [
+    tagged("FeatureCollection", "features"),
+    tagged("Feature", "geometry"),
+    tagged("Point", "coordinates"),
+]
+GEO = {"oneOf": [*KINDS, {"type": "string", "contentMediaType": GML}]}
+GEO_ONLY = {"anyOf": KINDS}
+PLACE: dict[str, Any] = {"type": "Point", "coordinates": [1, 2]}
+FEATURE: dict[str, Any] = {"type": "Feature", "geometry": None, "properties": None}
+FEATURES: dict[str, Any] = {"type": "FeatureCollection", "features": []}
 BBOX = {"bbox": [51.9, 7, 52, 7.1], "crs": "http://www.opengis.net/def/crs/OGC/1.3/CRS84"}
 ODD_BBOX = {"crs": "urn:ogc:def:crs:EPSG:6.6:4326", "bbox": [345345345] * 4}
 POINT: dict[str, Any] = {"coordinates": []}
@@ -36,7 +57,7 @@ HAS_VALUE = {"type": "object", "required": ["value"], "properties": {"value": {"
 def check(description: InputDescription, value: Any) -> tuple[Any, str]:
     """Check one input given as `value`; its plain value and media type."""
     request = parse_execute_request(json.dumps({"inputs": {"x": value}}).encode())
-    checked = check_inputs(process({"x": description}), request.inputs)
+    checked = check_request(process({"x": description}), request)
     return (msgspec.json.decode(checked["x"].data), checked["x"].media_type) if checked else (None, "absent")
 
 
@@ -78,6 +99,15 @@ def faults(description: InputDescription, value: Any) -> list[str]:
         (MIXED, {"value": {"coordinates": []}}, ({"coordinates": []}, "application/geo+json")),
         (MIXED, {"value": POINT, "mediaType": "application/json"}, (POINT, "application/json")),
         (MIXED, {"coordinates": []}, ({"coordinates": []}, "application/geo+json")),
+        # kinds of one media type: the first of them that fits
+        (GEO, {"value": FEATURES, "mediaType": GEOJSON}, (FEATURES, GEOJSON)),
+        (GEO, {"value": FEATURE, "mediaType": GEOJSON}, (FEATURE, GEOJSON)),
+        (GEO, {"value": PLACE, "mediaType": GEOJSON}, (PLACE, GEOJSON)),
+        (GEO, {"value": PLACE, "format": {"mediaType": GEOJSON}}, (PLACE, GEOJSON)),
+        (GEO, {"value": PLACE, "mediaType": "application/json"}, (PLACE, "application/json")),
+        (GEO, {"value": PLACE}, (PLACE, GEOJSON)),
+        (GEO, {"value": "<a/>", "mediaType": GML}, ("<a/>", GML)),
+        (GEO_ONLY, {"value": PLACE, "mediaType": GEOJSON}, (PLACE, GEOJSON)),
         # binary
         (BINARY, "AAEC", ("AAEC", TIFF)),
         (BINARY, "AA\nEC==\n", ("AA\nEC==\n", TIFF)),
@@ -152,6 +182,10 @@ def test_an_array_stands_for_one_value_of_several_where_only_that_fits():
         (CLOSED, {"ab": 1, "b": 1}, ["/inputs/x/b"]),
         (MIXED, {"value": "<a/>", "mediaType": "text/csv"}, ["/inputs/x/value"]),
         (MIXED, {"type": "wrong/type_0"}, ["/inputs/x"]),
+        (GEO, {"value": {"type": "Point"}, "mediaType": GEOJSON}, ["/inputs/x/value"]),
+        (GEO, {"value": {"type": "Star"}, "mediaType": GEOJSON}, ["/inputs/x/value/type"]),
+        (GEO, {"value": "<a/>", "mediaType": GEOJSON}, ["/inputs/x/value"]),
+        (GEO_ONLY, {"value": {"type": "Point"}, "mediaType": GEOJSON}, ["/inputs/x/value"]),
         ({"type": "string", "contentMediaType": "application/xml"}, {"type": "wrong/type_0"}, ["/inputs/x"]),
         ({"type": "string"}, {"value": "s", "mediaType": 7}, ["/inputs/x"]),
         ({"type": "string"}, {"value": "s", "mediaType": "image/png"}, ["/inputs/x/value"]),
@@ -188,6 +222,9 @@ def test_every_fault_is_told_with_its_place(schema, sent, pointers):
         ({"format": "date"}, "today", 'This is not a "date".'),
         ({"maximum": 3}, 4, "This is greater than the maximum of 3."),
         ({"type": "string"}, {"href": "http://x"}, "References are not fetched by this server yet"),
+        (GEO, {"value": {"type": "Point"}, "mediaType": GEOJSON}, "Its member coordinates must be given."),
+        (GEO, {"value": "<a/>", "mediaType": GEOJSON}, "This must be an object, not a string."),
+        (GEO, {"value": PLACE, "mediaType": "text/csv"}, f"Possible: {GEOJSON}, {GML}."),
     ],
 )
 def test_faults_are_told_in_words(schema, sent, sentence):
@@ -226,7 +263,7 @@ def test_faults_are_capped():
     request = parse_execute_request(json.dumps({"inputs": {"x": ["a"] * 1_000}}).encode())
 
     with pytest.raises(InvalidParameterValue) as raised:
-        check_inputs(offered, request.inputs)
+        check_request(offered, request)
 
     assert len(raised.value.errors) == MAX_FAULTS
 
@@ -235,7 +272,7 @@ def test_a_crowd_of_unknown_inputs_is_refused_in_no_time():
     body = json.dumps({"inputs": {f"unknown-{place}" + "x" * 1_000: 1 for place in range(20_000)}}).encode()
 
     with pytest.raises(InvalidParameterValue) as raised:
-        check_inputs(process({"x": described_input({"type": "integer"})}), parse_execute_request(body).inputs)
+        check_request(process({"x": described_input({"type": "integer"})}), parse_execute_request(body))
 
     assert len(json.dumps(raised.value.errors)) < 10_000
 
@@ -257,16 +294,16 @@ def test_optional_inputs_may_be_missing_and_required_ones_not():
         {"a": described_input({"type": "integer"}, min_occurs=0), "b": described_input({"type": "integer"})}
     )
 
-    assert list(check_inputs(offered, parse_execute_request(b'{"inputs": {"b": 1}}').inputs)) == ["b"]
+    assert list(check_request(offered, parse_execute_request(b'{"inputs": {"b": 1}}'))) == ["b"]
     with pytest.raises(InvalidParameterValue, match="Input b"):
-        check_inputs(offered, parse_execute_request(b'{"invalid-execute-request": "true)"}').inputs)
+        check_request(offered, parse_execute_request(b'{"invalid-execute-request": "true)"}'))
 
 
 def test_values_travel_on_as_they_were_sent():
     body = b'{"inputs": {"x": {"a": 1.10, "b": [1e2,  "\\u00e9"]}, "y": {"value": {"c":  2.50}}}}'
     offered = process({"x": described_input({"type": "object"}), "y": described_input({"type": "object"})})
 
-    checked = check_inputs(offered, parse_execute_request(body).inputs)
+    checked = check_request(offered, parse_execute_request(body))
 
     assert checked["x"].data == b'{"a": 1.10, "b": [1e2,  "\\u00e9"]}'
     assert checked["y"].data == b'{"c":  2.50}'
@@ -332,7 +369,7 @@ def test_whatever_is_sent_as_value_is_checked_or_refused_as_a_problem(value, oth
         {"bbox": value},
     ):
         body = json.dumps({"inputs": dict.fromkeys("xyz", sent)}).encode()
-        problem = refusal(lambda body=body: check_inputs(offered, parse_execute_request(body).inputs))
+        problem = refusal(lambda body=body: check_request(offered, parse_execute_request(body)))
         assert problem is None or (problem.status == 400 and problem.errors)
 
 
@@ -353,7 +390,7 @@ def test_the_echo_process_of_the_compliance_suite_takes_what_the_suite_sends(sha
         {"text": {"value": "<a/>", "format": {"mediaType": "application/xml"}}},
     ):
         request = parse_execute_request(json.dumps({"inputs": {"message": "teststring"} | members}).encode())
-        assert set(check_inputs(offered, request.inputs)) == {"message", *members}
+        assert set(check_request(offered, request)) == {"message", *members}
 
 
 @pytest.mark.parametrize(
@@ -368,10 +405,10 @@ def test_the_echo_process_of_the_compliance_suite_takes_what_the_suite_sends(sha
 def test_wanted_outputs_must_exist(wanted, places):
     offered = process(outputs=OUTPUTS)
     if not places:
-        check_asked(offered, wanted)
+        check_request(offered, ExecuteRequest(asked=wanted))
         return
     with pytest.raises(InvalidParameterValue) as raised:
-        check_asked(offered, wanted)
+        check_request(offered, ExecuteRequest(asked=wanted))
     assert [error["pointer"] for error in raised.value.errors] == places
 
 
@@ -395,12 +432,15 @@ def test_formats_of_wanted_outputs_must_be_known(output_id, media_type, known):
         json.dumps({"outputs": {output_id: {"format": {"mediaType": media_type}}}}).encode()
     )
     if known:
-        check_asked(process(outputs=OUTPUTS), request.asked)
+        check_request(process(outputs=OUTPUTS), request)
     else:
         with pytest.raises(InvalidParameterValue, match="cannot be given as"):
-            check_asked(process(outputs=OUTPUTS), request.asked)
+            check_request(process(outputs=OUTPUTS), request)
 
 
 def test_a_transmission_the_process_does_not_offer_is_refused():
     with pytest.raises(InvalidParameterValue, match="Possible: value"):
-        check_asked(process(outputs=OUTPUTS, output_transmission=["value"]), asked("text=reference"))
+        check_request(
+            process(outputs=OUTPUTS, output_transmission=["value"]),
+            ExecuteRequest(asked=asked("text=reference")),
+        )

@@ -15,6 +15,7 @@ from tests.ogc.official import faults
 URLS = Urls("https://example.org")
 PAGES = Urls("https://example.org", html=True)
 RESULTS, EXCEPTIONS, JOB_LIST = REL + "results", REL + "exceptions", REL + "job-list"
+LOG = REL + "log"
 
 
 def secure(rel: str) -> str:
@@ -24,19 +25,58 @@ def secure(rel: str) -> str:
 @pytest.mark.parametrize(
     ("status", "relations"),
     [
-        (Status.CREATED, ["self", "monitor", "up", JOB_LIST, secure(JOB_LIST)]),
-        (Status.ACCEPTED, ["self", "monitor", "up", JOB_LIST, secure(JOB_LIST)]),
-        (Status.RUNNING, ["self", "monitor", "up", JOB_LIST, secure(JOB_LIST)]),
-        (Status.SUCCESSFUL, [RESULTS, secure(RESULTS), "self", "monitor", "up", JOB_LIST, secure(JOB_LIST)]),
+        (Status.CREATED, ["self", "monitor", LOG, secure(LOG), "up", JOB_LIST, secure(JOB_LIST)]),
+        (Status.ACCEPTED, ["self", "monitor", LOG, secure(LOG), "up", JOB_LIST, secure(JOB_LIST)]),
+        (Status.RUNNING, ["self", "monitor", LOG, secure(LOG), "up", JOB_LIST, secure(JOB_LIST)]),
+        (
+            Status.SUCCESSFUL,
+            [RESULTS, secure(RESULTS), "self", "monitor", LOG, secure(LOG), "up", JOB_LIST, secure(JOB_LIST)],
+        ),
         (
             Status.FAILED,
-            ["self", "monitor", EXCEPTIONS, secure(EXCEPTIONS), "up", JOB_LIST, secure(JOB_LIST)],
+            [
+                "self",
+                "monitor",
+                EXCEPTIONS,
+                secure(EXCEPTIONS),
+                LOG,
+                secure(LOG),
+                "up",
+                JOB_LIST,
+                secure(JOB_LIST),
+            ],
         ),
-        (Status.DISMISSED, ["self", "monitor", "up", JOB_LIST, secure(JOB_LIST)]),
+        (Status.DISMISSED, ["self", "monitor", LOG, secure(LOG), "up", JOB_LIST, secure(JOB_LIST)]),
     ],
 )
 def test_each_state_has_its_links(status, relations):
     assert [link.rel for link in status_info(job(status), URLS).links] == relations
+
+
+def test_a_log_that_is_not_shown_is_not_linked_to():
+    assert not [
+        link
+        for link in status_info(job(), Urls("https://example.org", logs=False)).links
+        if "log" in link.href
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (Status.ACCEPTED, "Busy"),
+        (Status.RUNNING, "Busy"),
+        (Status.SUCCESSFUL, None),
+        (Status.FAILED, "The layers do not overlap."),
+        (Status.DISMISSED, None),
+    ],
+)
+def test_what_a_job_was_doing_is_told_until_it_has_ended(status, message):
+    info = msgspec.json.decode(
+        msgspec.json.encode(status_info(job(status, message="Busy", progress=40), URLS))
+    )
+
+    assert info.get("message") == message
 
 
 def test_the_results_come_first_and_as_json():
@@ -65,7 +105,6 @@ def test_a_status_info_has_the_members_of_both_versions():
         "processID": "echo",
         "process": "https://example.org/processes/echo",
         "status": "successful",
-        "message": "Busy",
         "progress": 100,
         "created": "2025-11-22T08:26:40.123Z",
         "started": "2025-11-22T08:26:40.128Z",

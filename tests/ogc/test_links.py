@@ -1,7 +1,7 @@
 """Addresses and links (S1.8; what clients need of links)."""
 
 import pytest
-from fastprocesses_host.ogc.links import REL, Urls, landing_links, link_header
+from fastprocesses_host.ogc.links import REL, Urls, as_html, as_json, landing_links, link_header
 from fastprocesses_sdk.description import Link
 
 from tests.ogc.official import faults
@@ -35,7 +35,11 @@ def test_the_landing_page_links_to_everything_in_every_spelling():
     links = {link.rel: link for link in landing_links(URLS)}
 
     assert links["self"].href == "https://example.org/ogc/"
-    assert links["service-desc"].type == "application/vnd.oai.openapi+json;version=3.0"
+    definitions = [link for link in landing_links(URLS) if link.rel == "service-desc"]
+    assert [definition.type for definition in definitions] == [
+        "application/vnd.oai.openapi+json;version=3.0",
+        "application/vnd.oai.openapi+json;version=3.1",
+    ]
     for name, url in (
         ("conformance", URLS.conformance()),
         ("processes", URLS.processes()),
@@ -86,3 +90,17 @@ def test_the_second_spelling_of_relations_can_be_switched_off():
 def test_link_headers_are_safe_whatever_is_in_them(link, value):
     assert link_header([link]) == value
     assert link_header([link, link]) == f"{value}, {value}"
+
+
+@pytest.mark.parametrize(
+    ("url", "html", "json"),
+    [
+        ("https://x/", "https://x/?f=html", "https://x/?f=json"),
+        ("https://x/a?limit=2", "https://x/a?limit=2&f=html", "https://x/a?limit=2&f=json"),
+        ("https://x/a?f=json&limit=2", "https://x/a?limit=2&f=html", "https://x/a?limit=2&f=json"),
+        ("https://x/a?f=html&f=json", "https://x/a?f=html", "https://x/a?f=json"),
+        ("https://x/a?foo=1&f", "https://x/a?foo=1&f=html", "https://x/a?foo=1&f=json"),
+    ],
+)
+def test_a_url_names_one_representation(url, html, json):
+    assert (as_html(url), as_json(url)) == (html, json)

@@ -122,6 +122,7 @@ def test_the_matrix_of_1_0(resource, request_, expected):
         (asked("text", "image", accept="multipart/related"), f"{RELATED} text image"),
         (asked("text", "image", accept="multipart/mixed"), "multipart/mixed text image"),
         (asked("text", "image", accept="multipart/*"), f"{RELATED} text image"),
+        (asked("text", "image", accept="application/zip"), "application/zip text image"),
         (asked(), "document text features-> image choice profile"),
         (asked(return_preference="minimal"), "document text features-> image choice profile return=minimal"),
         (
@@ -157,7 +158,7 @@ def test_results_of_2_0_are_documents(request_, expected):
         asked("image", accept="image/png"),
         asked("image", accept=f"{JSON}, text/html"),
         asked("text", "image", accept="image/png"),
-        asked("text", "image", accept="application/zip"),
+        asked("text", "image", accept="application/gzip"),
     ],
 )
 def test_what_2_0_cannot_give_is_not_acceptable(request_):
@@ -367,6 +368,10 @@ def test_a_reference_has_an_address_a_type_and_a_size():
     urls = Urls("https://example.org")
 
     assert output_link(job(), "image", urls, TIFF) == {
-        "href": "https://example.org/jobs/0198/results/image", "type": TIFF, "title": "image", "length": 400,
-    }  # fmt: skip
+        "href": "https://example.org/jobs/0198/results/image",
+        "rel": "item",
+        "type": TIFF,
+        "title": "image",
+        "length": 400,
+    }
     assert output_header_link(job(), "image", urls, TIFF).rel == "image"

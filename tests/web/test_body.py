@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 from fastprocesses_host.ogc.exceptions import OGCException, UnsupportedMediaType
-from fastprocesses_host.web.body import BodyLimits, check_content_encoding, check_content_type
+from fastprocesses_host.web.body import BodyLimits, check_content_type
 from fastprocesses_host.web.problems import Problems, render_problem
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -126,16 +126,3 @@ def test_json_is_taken(content_type):
 def test_anything_else_is_415(content_type):
     with pytest.raises(UnsupportedMediaType):
         check_content_type(content_type)
-
-
-@pytest.mark.parametrize(
-    ("values", "taken"),
-    [([], True), (["identity"], True), ([""], True), (["gzip"], False), (["identity, br"], False)],
-)
-def test_compressed_bodies_are_415(values, taken):
-    if taken:
-        check_content_encoding(values)
-        return
-    with pytest.raises(UnsupportedMediaType) as caught:
-        check_content_encoding(values)
-    assert caught.value.headers == {"Accept-Encoding": "identity"}

@@ -29,7 +29,7 @@ ERRORS = [
     ("GET", "/jobs?limit=0", {}, 400, EXCEPTIONS + "invalid-query-parameter-value"),
     ("GET", "/jobs?cursor=bm90aGluZw", {}, 400, EXCEPTIONS + "invalid-query-parameter-value"),
     ("GET", "/?f=xml", {}, 400, EXCEPTIONS + "invalid-query-parameter-value"),
-    ("GET", "/processes?f=html", {}, 406, BLANK),
+    ("GET", "/processes?f=", {}, 400, EXCEPTIONS + "invalid-query-parameter-value"),
     ("POST", "/", {}, 405, BLANK),
     ("PUT", "/processes/echo", {"json": {}}, 405, BLANK),
     ("DELETE", "/jobs", {}, 405, BLANK),
@@ -42,7 +42,7 @@ ERRORS = [
         415,
         BLANK,
     ),
-    ("POST", "/processes/echo/execution", {"json": {}, "headers": {"content-encoding": "gzip"}}, 415, BLANK),
+    ("POST", "/processes/echo/execution", {"json": {}, "headers": {"content-encoding": "br"}}, 415, BLANK),
     (
         "POST",
         "/processes/echo/execution",
@@ -100,12 +100,12 @@ def test_an_error_is_a_problem(client, method, path, sent, status, type_, accept
 @pytest.mark.parametrize(
     "path", ["/", "/conformance", "/processes", "/processes/echo", "/jobs", f"/jobs/{UNKNOWN}"]
 )
-@pytest.mark.parametrize("accept", ["text/html", "image/png", "application/json;q=0"])
+@pytest.mark.parametrize("accept", ["image/png", "application/json;q=0", "text/html;q=0, application/xml"])
 def test_what_is_not_there_is_406_and_names_what_is(client, path, accept):
     answer = client.get(path, headers={"accept": accept})
 
     assert answer.status_code == 406
-    assert answer.json()["available"] == ["application/json"]
+    assert answer.json()["available"] == ["application/json", "text/html"]
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,9 @@ def test_what_is_not_there_is_406_and_names_what_is(client, path, accept):
         "*/*",
         "*",
         "/*",
-        "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",
-        "text/html, */*;q=0.1",
+        "image/gif, image/jpeg, *; q=.2, */*; q=.2",
+        "text/html;q=0, */*;q=0.1",
+        "application/json, text/html",
         "application/*",
     ],
 )
@@ -181,3 +182,56 @@ def test_nothing_is_stored_for_a_request_that_is_refused(client):
     before = client.get("/jobs?limit=1").json()["jobs"]
     client.execute("echo", {"inputs": {"message": 1}}, prefer="respond-async")
     assert client.get("/jobs?limit=1").json()["jobs"] == before
+
+
+LONG = "x" * 20_000
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent"),
+    [
+        ("GET", f"/{LONG}", {}),
+        ("GET", f"/processes/{LONG}", {}),
+        ("GET", f"/jobs/{LONG}/results/{LONG}", {}),
+        ("GET", f"/?f={LONG}", {}),
+        ("GET", f"/processes?limit={LONG}", {}),
+        ("GET", f"/jobs?status={LONG}", {}),
+        ("GET", f"/jobs?cursor={LONG}", {}),
+        (
+            "POST",
+            "/processes/greet/execution",
+            {"content": b"{}", "headers": {"content-type": f"text/{LONG}"}},
+        ),
+        ("POST", "/processes/greet/execution", {"json": {"inputs": {LONG * 50: 1}}}),
+        ("POST", "/processes/greet/execution", {"json": {"inputs": {"name": {LONG * 50: [LONG * 50]}}}}),
+        ("POST", "/processes/greet/execution", {"json": {"inputs": {"name": {"href": LONG * 50}}}}),
+        (
+            "POST",
+            "/processes/greet/execution",
+            {"json": {"outputs": {LONG * 50: {}}, "inputs": {"name": "x"}}},
+        ),
+        ("POST", "/processes/point/execution", {"json": {"inputs": {"x": {LONG * 50: LONG}}}}),
+        ("POST", "/processes/greet/execution", {"json": {"response": LONG * 50}}),
+        ("POST", "/processes/greet/execution", {"json": {"subscriber": {"successUri": LONG * 50}}}),
+    ],
+)
+def test_a_problem_never_gives_back_what_is_long(client, method, path, sent):
+    answer = client.request(method, path, **sent)
+
+    assert answer.is_client_error
+    assert len(answer.content) < 8000
+
+
+@pytest.mark.parametrize(
+    "members", [{"successUri": "https://example.org/"}, {"failedUri": "http://10.0.0.1/"}]
+)
+def test_a_subscriber_that_would_wait_in_vain_is_told(client, members):
+    body = {"inputs": {"name": "x"}, "subscriber": members}
+    answer = client.post("/processes/greet/execution", json=body)
+    silent = client.post(
+        "/processes/greet/execution", json={**body, "subscriber": {}, "subscribers": members}
+    )
+
+    assert (answer.status_code, answer.json()["type"]) == (400, "InvalidParameterValue")
+    assert answer.json()["errors"][0]["pointer"] == "/subscriber"
+    assert silent.status_code == 200

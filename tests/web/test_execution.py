@@ -72,6 +72,31 @@ def test_a_trailing_blank_does_not_hide_a_preference(running):
         assert connection.getresponse().status == 201
 
 
+@pytest.mark.parametrize(
+    ("headers", "applied"),
+    [
+        ({"prefer": "profile=ogc-results"}, "profile=ogc-results"),
+        (
+            {"prefer": 'wait=5, profile="http://www.opengis.net/def/profile/OGC/0/ogc-results"'},
+            "wait=5, profile=ogc-results",
+        ),
+        ({"prefer": "profile=unknown", "accept-profile": "ogc-results"}, None),
+    ],
+)
+def test_a_profile_that_is_preferred_and_given_is_told(client, headers, applied):
+    answer = client.execute("greet", {"inputs": {"name": "you"}}, **headers)
+
+    assert answer.json() == {"result": "Hello you"}
+    assert answer.headers.get("preference-applied") == applied
+
+
+def test_a_byte_order_mark_before_the_request_is_ignored(client):
+    body = '{"inputs": {"name": "Zürich"}}'.encode("utf-8-sig")
+    answer = client.post("/processes/greet/execution", content=body, headers={"content-type": JSON})
+
+    assert answer.text == "Hello Zürich"
+
+
 def test_a_wait_that_runs_out_goes_on_as_a_job(client):
     body = {"inputs": {"message": "x", "pause": 2}}
     answer = client.execute("echo", body, prefer="respond-async, wait=1")
@@ -269,7 +294,7 @@ def test_a_request_for_results_may_ask_for_another_shape(client):
     assert set(client.get(url + "?outputs=number,text").json()) == {"number", "text"}
     assert client.get(url + "?outputs=nothing").json()["type"].endswith("/no-such-output")
     assert client.get(url, headers={"accept": "image/png"}).status_code == 406
-    assert client.get(url + "?f=html").status_code == 406
+    assert client.get(url + "?f=html").headers["content-type"] == "text/html; charset=utf-8"
 
 
 def test_one_output_of_a_job_is_its_value(client):

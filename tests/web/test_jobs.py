@@ -109,11 +109,15 @@ def test_a_finished_job_is_deleted_with_its_results(client):
     assert client.get(url).status_code == client.get(url + "/results").status_code == 404
 
 
-def test_a_job_that_is_not_wanted_as_html_is_not_dismissed_for_it(client):
+def test_a_job_is_not_dismissed_for_who_takes_no_answer_of_ours(client):
     url = client.finished_job("greet", {"inputs": {"name": "x"}})
 
-    assert client.delete(url, headers={"accept": "text/html"}).status_code == 406
+    assert client.delete(url, headers={"accept": "image/png"}).status_code == 406
     assert client.get(url).status_code == 200
+    page = client.delete(url, headers={"accept": "text/html"})
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "dismissed" in page.text
+    assert client.get(url).status_code == 404
 
 
 def test_results_of_a_running_job_are_not_ready(client):

@@ -28,10 +28,12 @@ def told(answer: httpx2.Response) -> dict[str, str]:
 
 @pytest.mark.parametrize("path", READABLE)
 def test_head_is_get_without_the_body(client, path):
-    got, head = client.get(path), client.head(path)
+    plain = {"accept-encoding": "identity"}
+    got, head = client.get(path, headers=plain), client.head(path, headers=plain)
 
     assert head.status_code == got.status_code == 200
     assert told(head) == told(got)
+    assert told(client.head(path)) == told(client.get(path))
     assert int(head.headers["content-length"]) == len(got.content)
     assert head.content == b""
 
@@ -64,8 +66,18 @@ def test_a_trailing_slash_makes_no_difference(client, path):
         assert slashed.content == plain.content
 
 
-def test_a_post_with_a_trailing_slash_is_executed(client):
-    answer = client.post("/processes/greet/execution/", json={"inputs": {"name": "you"}})
+@pytest.mark.parametrize("path", ["//processes", "//processes/echo", "//processes//echo//"])
+def test_slashes_that_come_of_a_base_url_with_a_slash_make_no_difference(running, client, path):
+    plain = client.get(path.replace("//", "/"))
+    doubled = httpx2.get(running.url.rstrip("/") + path)
+
+    assert doubled.status_code == 200
+    assert doubled.content == plain.content
+
+
+@pytest.mark.parametrize("path", ["/processes/greet/execution/", "//processes/greet/execution"])
+def test_a_post_with_a_slash_too_many_is_executed(running, path):
+    answer = httpx2.post(running.url.rstrip("/") + path, json={"inputs": {"name": "you"}})
     assert answer.text == "Hello you"
 
 

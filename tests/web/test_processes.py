@@ -107,3 +107,93 @@ def test_the_declared_classes_are_those_of_the_resources(client):
 
     assert "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/core" in declared
     assert len(declared) == len(set(declared))
+
+
+@pytest.mark.parametrize(
+    ("q", "found"),
+    [
+        ("grow", ["grow"]),
+        ("GROSSE", ["grow"]),
+        ("lasst wachsen", ["grow"]),
+        ("make grow", ["grow"]),
+        ("make nothing-of-the-kind", []),
+        ("grow, only-sync", ["grow", "only-sync"]),
+        ("alone run", ["only-async", "only-sync"]),
+    ],
+)
+def test_processes_are_found_by_words(client, q, found):
+    assert ids(client.get("/processes", params={"q": q})) == found
+
+
+def test_the_pages_of_a_search_are_of_that_search(client):
+    first = client.get("/processes?q=alone&limit=1")
+    second = client.get(link(first.json(), "next"))
+
+    assert ids(first) + ids(second) == ["only-async", "only-sync"]
+    assert link(second.json(), "next") == ""
+    assert ids(client.get(link(second.json(), "prev"))) == ["only-async"]
+    assert ids(client.get("/processes?q=")) == ids(client.get("/processes"))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "q=a&q=b",
+        f"q={'x' * 501}",
+        "cursor=x",
+        "cursor=",
+        "cursor=am9icyB4",
+        "cursor=ZWNobw",
+        "cursor=%F0%9F%A6%86",
+    ],
+)
+def test_a_query_that_cannot_be_used_is_refused(client, query):
+    answer = client.get(f"/processes?{query}")
+
+    assert (answer.status_code, answer.json()["type"].rsplit("/", 1)[1]) == (
+        400,
+        "invalid-query-parameter-value",
+    )
+    assert len(answer.content) < 700
+
+
+@pytest.mark.parametrize(
+    ("accept_language", "language", "title"),
+    [
+        ("", "en", "Grow"),
+        ("de", "de", "Wachsen"),
+        ("de-AT, en;q=0.5", "de", "Wachsen"),
+        ("fr, en;q=0.5, de;q=0.4", "en", "Grow"),
+        ("pt", "pt-BR", "Crescer"),
+        ("fr", "en", "Grow"),
+    ],
+)
+def test_texts_are_in_the_language_the_client_likes(client, accept_language, language, title):
+    headers = {"accept-language": accept_language}
+    described = client.get("/processes/grow", headers=headers)
+    listed = client.get("/processes", headers=headers)
+    summary = next(told for told in listed.json()["processes"] if told["id"] == "grow")
+
+    assert described.headers["content-language"] == language
+    assert all("Accept-Language" in answer.headers["vary"].split(", ") for answer in (described, listed))
+    assert described.json()["title"] == summary["title"] == title
+    assert not {"translations", "language"} & (described.json().keys() | summary.keys())
+    assert language in listed.headers["content-language"].split(", ")
+
+
+def test_the_tag_of_one_language_is_not_that_of_another(client):
+    german = client.get("/processes/grow", headers={"accept-language": "de"})
+    etag = german.headers["etag"]
+    again = client.get("/processes/grow", headers={"accept-language": "de", "if-none-match": etag})
+    other = client.get("/processes/grow", headers={"accept-language": "en", "if-none-match": etag})
+
+    assert german.json()["inputs"]["by"]["title"] == "Um"
+    assert (again.status_code, other.status_code) == (304, 200)
+    assert again.headers["content-language"] == "de"
+
+
+def test_a_process_in_one_language_does_not_vary(client):
+    answer = client.get("/processes/greet", headers={"accept-language": "de"})
+
+    assert "content-language" not in answer.headers
+    assert "language" not in answer.headers["vary"].lower()

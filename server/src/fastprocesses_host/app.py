@@ -2,30 +2,40 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from anyio import CapacityLimiter
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 from fastprocesses_host.host import Host
 from fastprocesses_host.ogc.conformance import conformance_classes
-from fastprocesses_host.ogc.exceptions import OGCException
-from fastprocesses_host.settings import Settings
-from fastprocesses_host.web import api, conformance, execution, health, jobs, landing, processes, results
+from fastprocesses_host.ogc.exceptions import OGCException, ServiceUnavailable
+from fastprocesses_host.settings import Settings, SettingsError
+from fastprocesses_host.web import (
+    api,
+    conformance,
+    execution,
+    health,
+    jobs,
+    landing,
+    log,
+    pages,
+    processes,
+    results,
+)
 from fastprocesses_host.web.body import BodyLimits
-from fastprocesses_host.web.paths import TrailingSlashes
+from fastprocesses_host.web.cors import CrossOrigin
+from fastprocesses_host.web.forwarded import Forwarded
+from fastprocesses_host.web.paths import ExtraSlashes
 from fastprocesses_host.web.problems import Problems, render_problem
 from fastprocesses_host.web.render import RenderedDocuments
 
-RESOURCES = (landing, conformance, api, processes, execution, jobs, results, health)
+RESOURCES = (landing, conformance, api, processes, execution, jobs, results, log, health, pages)
 """Each lists its `ROUTES` and, in `CONFORMANCE`, the classes they earn; `/conformance` declares these."""
 
 EXCEPTION_HANDLERS = {OGCException: render_problem, HTTPException: render_problem}
-
-EXPOSED_HEADERS = ("Location", "Link", "Preference-Applied", "Content-Location", "OGC-Output-Values-Count")
-"""What scripts of other sites may read besides the basics (/rec/core/access-control-expose-headers)."""
 
 _PARSING_THREADS = 2
 
@@ -41,30 +51,76 @@ def create_app(settings: Settings, *, host: Host | None = None) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            app.state.host = host or await stack.enter_async_context(Host(settings))
-            yield
+            if host is None:
+                require_store(settings)
+                app.state.host = await stack.enter_async_context(Host(settings))
+            try:
+                yield
+            finally:
+                app.state.host = host or NotStarted()
 
     app = Starlette(
         routes=[route for resource in RESOURCES for route in resource.ROUTES],
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[
-            Middleware(
-                CORSMiddleware,
-                allow_origins=["*"],
-                allow_methods=["*"],
-                allow_headers=["*"],
-                expose_headers=EXPOSED_HEADERS,
-            ),
+            *_proxies(settings),
+            Middleware(CrossOrigin, origins=settings.allowed_origins),
             Middleware(BodyLimits, max_bytes=settings.max_body_bytes),
-            Middleware(TrailingSlashes),
+            Middleware(ExtraSlashes),
             Middleware(Problems),
         ],
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
     app.state.settings = settings
-    app.state.host = host
+    app.state.host = host or NotStarted()
     app.state.conformance = conformance_classes(resource.CONFORMANCE for resource in RESOURCES)
     app.state.rendered = RenderedDocuments()
+    app.state.static = {}
     app.state.parsing = CapacityLimiter(_PARSING_THREADS)
     return app
+
+
+class NotStarted:
+    """Stands in for the host until the application is started: every use of it is answered with 503."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Raise.
+
+        Raises:
+            ServiceUnavailable: always.
+        """
+        raise ServiceUnavailable(
+            "The service has not been started. Where it is mounted in another application, the lifespan of that one "
+            "must enter fastprocesses_host.app.started(app)."
+        )
+
+
+def require_store(settings: Settings) -> None:
+    """Check that there is a store to open: only `fastprocesses-host run` starts one of its own.
+
+    Raises:
+        SettingsError: `redis_url` is empty.
+    """
+    if not settings.redis_url:
+        raise SettingsError("An application by itself needs the store's URL: set redis_url.")
+
+
+@asynccontextmanager
+async def started(app: Starlette) -> AsyncIterator[None]:
+    """Keep an application open that is mounted in another one, for the lifespan of that one.
+
+    Servers tell start and end to the outermost application alone; what is mounted in it never hears of them.
+
+    Args:
+        app: From `create_app`.
+    """
+    async with app.router.lifespan_context(app):
+        yield
+
+
+def _proxies(settings: Settings) -> list[Middleware]:
+    """Give what reads the headers of proxies, where there are proxies to be believed or a path before ours."""
+    if not settings.trusted_networks and not settings.root_path:
+        return []
+    return [Middleware(Forwarded, trusted=settings.trusted_networks, root_path=settings.root_path)]

@@ -12,9 +12,13 @@ from fastprocesses_sdk.description import PluginRecord, Policy, ProcessDescripti
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fastprocesses_host.ogc.examples import with_qualified_example
 from fastprocesses_host.ogc.exceptions import NoSuchProcess
+from fastprocesses_host.ogc.languages import all_languages
 from fastprocesses_host.ogc.negotiation import same_media_type
 from fastprocesses_host.ogc.processes import format_code
+from fastprocesses_host.ogc.search import search_text
+from fastprocesses_host.schemas.reading import current
 from fastprocesses_host.schemas.validators import ValueSchema
 from fastprocesses_host.store.announcements import Announcement
 
@@ -39,8 +43,8 @@ class InputSchema:
     """
 
     def __init__(self, input_id: str, schema: Mapping[str, Any]) -> None:
-        self.whole = ValueSchema(schema, f"the input {input_id}")
-        self._schema = schema
+        self._schema: Mapping[str, Any] = current(schema)
+        self.whole = ValueSchema(self._schema, f"the input {input_id}")
 
     @cached_property
     def formats(self) -> tuple[Format, ...]:
@@ -56,9 +60,9 @@ class InputSchema:
         parts = (self._schema, *self._schema.get("allOf", ()))
         return any(isinstance(part, Mapping) and format_code(part) == "ogc-bbox" for part in parts)
 
-    def format_of(self, media_type: str) -> Format | None:
-        """Find the format of a media type."""
-        return next((known for known in self.formats if same_media_type(known.media_type, media_type)), None)
+    def formats_of(self, media_type: str) -> tuple[Format, ...]:
+        """Find the formats of a media type; several branches may share one, as kinds of GeoJSON do."""
+        return tuple(known for known in self.formats if same_media_type(known.media_type, media_type))
 
     def requires(self, member: str) -> bool:
         """Tell whether values are objects that must have a member of this name."""
@@ -75,6 +79,11 @@ class OfferedProcess(Struct, frozen=True, kw_only=True, dict=True):
     """Where it is installed; its jobs run there."""
     plugin: str
     """Name of the plugin that offers it."""
+
+    @cached_property
+    def search_text(self) -> str:
+        """What a search looks into."""
+        return search_text(self.description)
 
     @cached_property
     def input_schemas(self) -> Mapping[str, InputSchema]:
@@ -95,6 +104,8 @@ class Catalog(Struct, frozen=True, kw_only=True):
     plugins: tuple[PluginRecord, ...]
     etag: str
     """Changes with every description."""
+    languages: tuple[str, ...] = ()
+    """Of the processes that have texts in several."""
 
     @classmethod
     def from_announcements(cls, announcements: Iterable[Announcement]) -> "Catalog":
@@ -110,7 +121,10 @@ class Catalog(Struct, frozen=True, kw_only=True):
             plugins += [_admitted(plugin, environment, offered) for plugin in found]
         processes = dict(sorted(offered.items()))
         return cls(
-            processes=MappingProxyType(processes), plugins=tuple(plugins), etag=_etag(processes.values())
+            processes=MappingProxyType(processes),
+            plugins=tuple(plugins),
+            etag=_etag(processes.values()),
+            languages=all_languages(process.description for process in processes.values()),
         )
 
     def get(self, process_id: str) -> OfferedProcess:
@@ -144,7 +158,7 @@ def _admitted(plugin: PluginRecord, environment: str, offered: dict[str, Offered
             return replace(plugin, state="quarantined", reason=reason)
     for record in plugin.processes:
         offered[record.description.id] = OfferedProcess(
-            description=record.description,
+            description=with_qualified_example(record.description),
             policy=record.policy,
             digest=record.digest,
             environment=environment,

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from fastprocesses_sdk.description import ProcessDescription
@@ -11,7 +11,7 @@ from msgspec import Struct
 from fastprocesses_host.ogc.jobs import OutputValue
 from fastprocesses_host.ogc.links import JSON
 from fastprocesses_host.ogc.negotiation import parse_media_type
-from fastprocesses_host.ogc.processes import TEXT, is_scalar
+from fastprocesses_host.ogc.processes import TEXT, is_scalar, media_type_of
 
 _BBOX_BYTES = 2_000
 """No bounding box is longer than this."""
@@ -99,6 +99,58 @@ def content_type(value: OutputValue, media_type: str) -> str:
     if value.form == "binary" or parsed is None or parsed.type != "text":
         return media_type
     return media_type if "charset" in dict(parsed.parameters) else f"{media_type}; charset=utf-8"
+
+
+class OneValue(Struct, frozen=True):
+    """A value that stands by itself: what it is, its schema, its bytes."""
+
+    value: OutputValue
+    schema: Mapping[str, Any]
+    data: bytes
+
+
+def has_several(value: OutputValue, schema: Mapping[str, Any]) -> bool:
+    """Tell whether an output has values that can be asked for one by one: it is an array by its schema."""
+    return value.form == "json" and schema.get("type") == "array"
+
+
+def count_values(value: OutputValue, schema: Mapping[str, Any], data: bytes) -> int:
+    """Count the values of an output."""
+    return len(msgspec.json.decode(data, type=list[msgspec.Raw])) if has_several(value, schema) else 1
+
+
+def nth_value(value: OutputValue, schema: Mapping[str, Any], data: bytes, n: int) -> OneValue | None:
+    """Take one of the values of an output; None: there are not so many.
+
+    Args:
+        value: What the output is.
+        schema: Its schema; of an array the rule for items tells what one is.
+        data: The stored bytes of all.
+        n: Which, counted from 0.
+    """
+    if not has_several(value, schema):
+        return OneValue(value, schema, data) if n == 0 else None
+    items: list[msgspec.Raw] = msgspec.json.decode(data, type=list[msgspec.Raw])
+    if n >= len(items):
+        return None
+    told = schema.get("items")
+    return _alone(bytes(items[n]), told if isinstance(told, Mapping) else {})
+
+
+def _alone(document: bytes, schema: Mapping[str, Any]) -> OneValue:
+    """Give an item of an array as the value it stands for: base64 as bytes, a text in its media type."""
+    media_type = media_type_of(schema) or JSON
+    is_text = media_type != JSON and document.startswith(b'"')
+    if not is_text:
+        return OneValue(
+            OutputValue(form="json", media_type=media_type, length=len(document)), schema, document
+        )
+    text = msgspec.json.decode(document, type=str)
+    form: Literal["binary", "text"] = (
+        "binary" if schema.get("contentEncoding") in ("base64", "binary") else "text"
+    )
+    data = base64.b64decode(text) if form == "binary" else text.encode()
+    return OneValue(OutputValue(form=form, media_type=media_type, length=len(data)), schema, data)
 
 
 def inline_member(value: OutputValue, data: bytes) -> bytes:

@@ -28,6 +28,7 @@ from fastprocesses_host.ogc.exceptions import (
     SyncTimeout,
 )
 from fastprocesses_host.ogc.execute import ExecuteRequest
+from fastprocesses_host.ogc.job_filters import JobFilters
 from fastprocesses_host.ogc.jobs import AskedResults, Job, Status
 from fastprocesses_host.ogc.preferences import ModeChoice
 from fastprocesses_host.ogc.results import wants_references
@@ -48,13 +49,18 @@ from fastprocesses_host.store.records import Limits, NewJob, StoredInput
 from fastprocesses_host.store.values import FileValues, NoSuchValue
 
 MOST_JOBS_A_PAGE = 1000
+MOST_LOOKS_A_PAGE = 20
+"""How often the store is asked for one page; each look takes some milliseconds of it."""
 _FULL = 0.85
 """From this share of its memory on, the store takes no new jobs: what is under way needs the rest."""
 _LOOK_SECONDS = 2.0
 _FIRST_LOOK_SECONDS = 0.1
 _DISMISS_TRIES = 10
 _CHUNK_BYTES = 256 * 1024
-_BACKWARDS = "-"
+_BACKWARDS, _BACKWARDS_FROM = "-", "="
+"""Before the id in a cursor: towards newer jobs, without or with the job itself."""
+_DIRECTIONS = (_BACKWARDS, _BACKWARDS_FROM)
+_EVERY_JOB = JobFilters()
 
 log = get_logger()
 
@@ -183,32 +189,69 @@ class Host:
             raise NoSuchJob
         return found
 
-    async def jobs(
-        self,
-        *,
-        limit: int,
-        cursor: str = "",
-        statuses: tuple[str, ...] = (),
-        process_ids: tuple[str, ...] = (),
-    ) -> JobPage:
+    async def jobs(self, *, limit: int, cursor: str = "", filters: JobFilters = _EVERY_JOB) -> JobPage:
         """Read a page of the job list, newest first.
+
+        Args:
+            limit: Most jobs.
+            cursor: As a page before told it; empty: from the newest.
+            filters: Which jobs.
 
         Raises:
             InvalidQueryParameter: the cursor is none of ours.
+            NoSuchProcess: none of the processes named is offered, and none has jobs (S1.5).
         """
-        last = cursor.removeprefix(_BACKWARDS)
-        if last and not is_job_id(last):
+        direction = cursor[:1] if cursor.startswith(_DIRECTIONS) else ""
+        last = cursor.removeprefix(direction)
+        if cursor and not is_job_id(last):
             raise InvalidQueryParameter("The cursor is not one that this server gave. Start without it.")
+        page = await self._filled_page(
+            min(limit, MOST_JOBS_A_PAGE),
+            last,
+            backwards=bool(direction),
+            inclusive=direction == _BACKWARDS_FROM,
+            filters=filters,
+        )
+        if filters.process_ids and not page.of_processes:
+            self._require_one_of(filters.process_ids)
+        if direction and not page.jobs and not page.has_more:  # nothing lies before the first page
+            return await self.jobs(limit=limit, filters=filters)
+        return _page(page, last, is_backwards=bool(direction))
+
+    async def _filled_page(
+        self, limit: int, cursor: str, *, backwards: bool, inclusive: bool, filters: JobFilters
+    ) -> operations.Page:
+        """Read on until the page is full: the store looks into a bounded number of records at a time."""
         page = await self._store.run(
             operations.jobs(
-                limit=min(limit, MOST_JOBS_A_PAGE),
-                cursor=last,
-                backwards=cursor.startswith(_BACKWARDS),
-                statuses=statuses,
-                process_ids=process_ids,
+                limit=limit, cursor=cursor, backwards=backwards, inclusive=inclusive, filters=filters
             )
         )
-        return _page(page, cursor)
+        for _ in range(MOST_LOOKS_A_PAGE - 1):
+            if len(page.jobs) == limit or not page.has_more:
+                break
+            more = await self._store.run(
+                operations.jobs(
+                    limit=limit - len(page.jobs), cursor=page.last, backwards=backwards, filters=filters
+                )
+            )
+            page = replace(more, jobs=more.jobs + page.jobs if backwards else page.jobs + more.jobs)
+        return page
+
+    async def log(self, job_id: str, *, limit: int) -> operations.Log:
+        """Read the newest lines of a job's log.
+
+        Raises:
+            NoSuchJob: there is none of this id.
+        """
+        found = await self._store.run(operations.log(job_id, limit=limit)) if is_job_id(job_id) else None
+        if found is None:
+            raise NoSuchJob
+        return found
+
+    def _require_one_of(self, process_ids: tuple[str, ...]) -> None:
+        if not any(process_id in self._catalog.processes for process_id in process_ids):
+            self.catalog.get(process_ids[0])
 
     async def dismiss(self, job_id: str) -> Job:
         """Dismiss a job that is not final, remove one that is (checklist S2.7 row 6).
@@ -231,15 +274,23 @@ class Host:
             raise JobGone
         return replace(dismissed.job or found, status=Status.DISMISSED)
 
-    async def output(self, job: Job, output_id: str) -> AsyncIterator[bytes]:
+    async def output(
+        self, job: Job, output_id: str, *, start: int = 0, stop: int | None = None
+    ) -> AsyncIterator[bytes]:
         """Give the bytes of one output value, in pieces.
+
+        Args:
+            job: Whose it is.
+            output_id: Which.
+            start: First byte.
+            stop: Byte behind the last one; None: to the end.
 
         Raises:
             ResultNotAvailable: it is not there (any more).
         """
         location = job.outputs[output_id].location
         if not location:
-            yield await self._small_value(job, output_id)
+            yield (await self._small_value(job, output_id))[start:stop]
             return
         if self._values is None:
             raise ResultNotAvailable("The value lies in a value store that this host does not have.")
@@ -248,7 +299,10 @@ class Host:
         except NoSuchValue:
             raise ResultNotAvailable("The value has expired.") from None
         with file:
-            while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
+            file.seek(start)
+            left = (job.outputs[output_id].length if stop is None else stop) - start
+            while left > 0 and (chunk := await asyncio.to_thread(file.read, min(left, _CHUNK_BYTES))):
+                left -= len(chunk)
                 yield chunk
 
     async def output_bytes(self, job: Job, output_id: str) -> bytes:
@@ -582,12 +636,11 @@ async def wait_for_first(
         gone.cancel()
 
 
-def _page(page: operations.Page, cursor: str) -> JobPage:
-    if not page.jobs:
-        return JobPage(jobs=[], next=page.last if page.has_more and not cursor.startswith(_BACKWARDS) else "")
-    first, last = page.jobs[0].id, page.jobs[-1].id
-    if cursor.startswith(_BACKWARDS):
-        return JobPage(jobs=page.jobs, next=last, prev=_BACKWARDS + first if page.has_more else "")
-    return JobPage(
-        jobs=page.jobs, next=page.last if page.has_more else "", prev=_BACKWARDS + first if cursor else ""
-    )
+def _page(page: operations.Page, cursor: str, *, is_backwards: bool) -> JobPage:
+    """Give a page with the cursors of its neighbours; `cursor` is where it began, if not at the newest."""
+    newest, oldest = (page.jobs[0].id, page.jobs[-1].id) if page.jobs else ("", "")
+    if is_backwards:
+        before = _BACKWARDS + page.last if page.has_more else ""
+        return JobPage(jobs=page.jobs, next=oldest or page.last, prev=before)
+    before = _BACKWARDS + newest if newest else _BACKWARDS_FROM + cursor
+    return JobPage(jobs=page.jobs, next=page.last if page.has_more else "", prev=before if cursor else "")

@@ -2,8 +2,7 @@
 
 import base64
 import binascii
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from fastprocesses_host.ogc.jobs import AskedOutput, AskedResults
 from fastprocesses_host.ogc.negotiation import parse_media_type, same_media_type
 from fastprocesses_host.ogc.processes import described_media_types
 from fastprocesses_host.schemas.faults import Fault, faults_of
+from fastprocesses_host.schemas.validators import ValueSchema, is_base64
 
 MAX_FAULTS = 20
 """How many faults a problem tells."""
@@ -28,7 +28,9 @@ _QUALIFIED = frozenset({"value", "mediaType", "encoding", "schema", "format"})
 _LINK = frozenset(
     {"href", "rel", "type", "hreflang", "title", "length", "mediaType", "encoding", "schema", "format"}
 )
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
+_NOT_CALLED = (
+    "Subscribers are not called by this server yet. Leave subscriber out, and ask for the status of the job."
+)
 _NOT_FETCHED = "References are not fetched by this server yet. Send the value inline."
 
 
@@ -62,32 +64,10 @@ def check_request(process: OfferedProcess, request: ExecuteRequest) -> dict[str,
     """
     checked, faults = _read_inputs(process, request.inputs)
     faults += _asked_faults(process, request.asked)
+    if request.subscriber is not None and request.subscriber.wants_calls:
+        faults.append(Fault(("subscriber",), _NOT_CALLED))
     _raise_for(faults)
     return checked
-
-
-def check_inputs(process: OfferedProcess, inputs: Mapping[str, Raw]) -> dict[str, CheckedInput]:
-    """Check inputs against their descriptions (/req/core/process-execute-input-validation).
-
-    Args:
-        process: Whose inputs they are.
-        inputs: The values as they were sent, by input id.
-
-    Raises:
-        InvalidParameterValue: inputs are missing, unknown or do not fit; all of them are told.
-    """
-    checked, faults = _read_inputs(process, inputs)
-    _raise_for(faults)
-    return checked
-
-
-def check_asked(process: OfferedProcess, asked: AskedResults) -> None:
-    """Check that the wanted outputs exist and can be had in the wanted way.
-
-    Raises:
-        InvalidParameterValue: they cannot.
-    """
-    _raise_for(_asked_faults(process, asked))
 
 
 def _raise_for(faults: list[Fault]) -> None:
@@ -98,16 +78,24 @@ def _raise_for(faults: list[Fault]) -> None:
     more = f" Look into errors for {len(faults) - 1} more." if len(faults) > 1 else ""
     raise InvalidParameterValue(
         f"{_place(first.path)}: {first.detail}{more}",
-        errors=[{"pointer": pointer(fault.path), "detail": fault.detail} for fault in told],
+        errors=[{"pointer": _told_pointer(fault.path), "detail": fault.detail} for fault in told],
     )
+
+
+def _told_pointer(path: tuple[str | int, ...]) -> str:
+    """Give the JSON pointer of a fault; names as long as a value are cut, they would fill the problem."""
+    return pointer(tuple(_cut(part) if isinstance(part, str) else part for part in path))
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
 
 
 def _unknown(kind: str, names: Iterable[str], known: Collection[str]) -> Iterator[Fault]:
     """Tell which names the process does not know; the nearest known name is looked for only as often as told."""
     for place, name in enumerate(name for name in names if name not in known):
         hint = did_you_mean(name, known) if place < MAX_FAULTS else ""
-        told = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
-        yield Fault((f"{kind}s", told), f"The process has no such {kind}.{hint}")
+        yield Fault((f"{kind}s", name), f"The process has no such {kind}.{hint}")
 
 
 def _place(path: tuple[str | int, ...]) -> str:
@@ -240,8 +228,8 @@ def _unwrapped(schema: InputSchema, value: dict[str, Any], raw: Raw) -> _Read:
         raise _Rejected([Fault((), problem.errors[0]["detail"])]) from None
     inner = value["value"]
     data: bytes | Raw = msgspec.json.decode(raw, type=dict[str, Raw])["value"]
-    known = schema.format_of(media_type) if media_type else None
-    if encoding.lower() == "base64" and not (known or schema.formats[0]).is_binary:
+    named = schema.formats_of(media_type) if media_type else ()
+    if encoding.lower() == "base64" and not (named or schema.formats)[0].is_binary:
         inner = _decoded_text(inner)
         data = msgspec.json.encode(inner)
     try:
@@ -252,38 +240,50 @@ def _unwrapped(schema: InputSchema, value: dict[str, Any], raw: Raw) -> _Read:
 
 
 def _fitting(schema: InputSchema, value: Any, media_type: str) -> Format:
-    """Find the format a value is in: the one that is named, else the first that fits (S1.3 rule 9).
+    """Find the format a value is in: the first that fits, of those that are named if any is (S1.3 rule 9).
 
     Raises:
         _Rejected: there is none.
     """
     if schema.is_bbox:
         _check_bbox(value)
-    candidates = [_named_format(schema, value, media_type)] if media_type else list(schema.formats)
+    candidates = _named_formats(schema, value, media_type) if media_type else schema.formats
     for candidate in candidates:
         if candidate.schema.accepts(value):
-            if candidate.is_binary:
-                _check_base64(value)
+            if candidate.is_binary and isinstance(value, str) and not is_base64(value):
+                raise _Rejected([Fault((), "This is not base64. Send binary values as base64 strings.")])
             return candidate
-    told = candidates[0].schema if len(candidates) == 1 else schema.whole
-    faults = faults_of(told, value, limit=_FAULTS_PER_VALUE)
+    faults = faults_of(_told_of(schema, candidates), value, limit=_FAULTS_PER_VALUE)
     raise _Rejected(faults or [Fault((), "This fits none of the formats of the input.")])
 
 
-def _named_format(schema: InputSchema, value: Any, media_type: str) -> Format:
-    known = schema.format_of(media_type)
-    if known is not None:
-        return known
+def _told_of(schema: InputSchema, candidates: Sequence[Format]) -> ValueSchema:
+    """Give the schema whose faults are told: of all candidates together, the input's own where these are all."""
+    if len(candidates) == 1:
+        return candidates[0].schema
+    if len(candidates) == len(schema.formats):
+        return schema.whole
+    return ValueSchema({"anyOf": [candidate.schema.schema for candidate in candidates]}, schema.whole.name)
+
+
+def _named_formats(schema: InputSchema, value: Any, media_type: str) -> Sequence[Format]:
+    """Find the formats a media type may stand for; JSON stands for all that are made of it.
+
+    Raises:
+        _Rejected: there is none.
+    """
     parsed = parse_media_type(media_type)
-    for candidate in schema.formats:
+    is_text = isinstance(value, str) and same_media_type(media_type, "text/plain")
+
+    def may_be(candidate: Format) -> bool:
         theirs = parse_media_type(candidate.media_type or "application/json")
         both_json = parsed is not None and parsed.is_json and theirs is not None and theirs.is_json
-        plain_text = (
-            not candidate.media_type and isinstance(value, str) and same_media_type(media_type, "text/plain")
-        )
-        if both_json or plain_text:
-            return candidate
-    possible = ", ".join(candidate.media_type or "application/json" for candidate in schema.formats)
+        return both_json or (is_text and not candidate.media_type)
+
+    found = schema.formats_of(media_type) or [each for each in schema.formats if may_be(each)]
+    if found:
+        return found
+    possible = ", ".join(dict.fromkeys(each.media_type or "application/json" for each in schema.formats))
     raise _Rejected(
         [Fault((), f"The media type {media_type[:100]} is not known here. Possible: {possible}.")]
     )
@@ -298,14 +298,6 @@ def _check_bbox(value: Any) -> None:
         raise _Rejected([Fault((), f"A bounding box is an object with 4 or 6 numbers: {shape}.")])
     if not isinstance(value.get("crs", ""), str):
         raise _Rejected([Fault(("crs",), "crs must be a URI.")])
-
-
-def _check_base64(value: Any) -> None:
-    if not isinstance(value, str):
-        return
-    text = "".join(value.split())
-    if not _BASE64.fullmatch(text) or len(text.rstrip("=")) % 4 == 1:
-        raise _Rejected([Fault((), "This is not base64. Send binary values as base64 strings.")])
 
 
 def _decoded_text(value: Any) -> str:

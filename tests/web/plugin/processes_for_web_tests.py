@@ -1,6 +1,10 @@
 """Processes that answer in every way the web layer knows."""
 
-from typing import Annotated, Literal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import fastprocesses_sdk as fp
 
@@ -70,3 +74,111 @@ def refuse(how: Literal["told", "typed", "bug"]) -> str:
     if how == "typed":
         raise fp.ProcessError("No.", type="https://example.org/problems/no", status=400)
     raise KeyError("secret internals")
+
+
+@fp.process
+def talk(lines: int = 1, fail: bool = False, *, job: fp.Job = fp.NO_JOB) -> str:
+    """Write to the log in every way."""
+    job.progress(50, "Talking")
+    job.log("structured", "warning", number=2)
+    for number in range(lines):
+        print(f"line {number}")
+    print("\x1b[31mred", file=sys.stderr)
+    if fail:
+        raise KeyError("secret internals")
+    return "said"
+
+
+@fp.process
+def numbers(count: int = 3) -> list[int]:
+    """Give an array."""
+    return list(range(count))
+
+
+@fp.process
+class Patient:
+    """Runs until a file is there, and cannot be dismissed."""
+
+    description = fp.ProcessDescription(
+        id="patient",
+        version="1",
+        title="Patient",
+        description="Waits for a file.",
+        job_control_options=["async-execute"],
+        inputs={
+            "file": fp.InputDescription(title="File", description="Its path.", schema={"type": "string"})
+        },
+        outputs={
+            "result": fp.OutputDescription(title="Done", description="Yes.", schema={"type": "boolean"})
+        },
+    )
+
+    def execute(self, inputs: Mapping[str, Any], job: fp.Job) -> Mapping[str, Any]:
+        deadline = time.monotonic() + 20
+        file = inputs["file"]
+        while Path(file).is_absolute() and not Path(file).exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return {"result": True}
+
+
+@fp.process
+class Pictures:
+    """Gives several binary values as one output."""
+
+    description = fp.ProcessDescription(
+        id="pictures",
+        version="1",
+        title="Pictures",
+        description="Two images.",
+        outputs={
+            "result": fp.OutputDescription(
+                title="Images",
+                description="All of them.",
+                schema={
+                    "type": "array",
+                    "items": {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"},
+                },
+            )
+        },
+    )
+
+    def execute(self, inputs: Mapping[str, Any], job: fp.Job) -> Mapping[str, Any]:
+        return {"result": ["AAA=", "AQE="]}
+
+
+ODD_IDS = ["a/b", "a b", "ü", "a%2Fb", "x?y#z", "0", "x\r\ny"]
+
+
+@fp.process
+class Odd:
+    """Has outputs of ids that mean something in URLs and headers; each is its own id."""
+
+    description = fp.ProcessDescription(
+        id="odd",
+        version="1",
+        title="Odd",
+        description="Odd ids.",
+        outputs={
+            name: fp.OutputDescription(title="Id", description="Itself.", schema={"type": "string"})
+            for name in ODD_IDS
+        },
+    )
+
+    def execute(self, inputs: Mapping[str, Any], job: fp.Job) -> Mapping[str, Any]:
+        return {name: name for name in ODD_IDS}
+
+
+@fp.process(
+    keywords=["Größe"],
+    translations={
+        "de": fp.Translation(
+            title="Wachsen",
+            description="Lässt etwas wachsen.",
+            inputs={"by": fp.TranslatedText(title="Um", description="Um wie viel.")},
+        ),
+        "pt-BR": fp.Translation(title="Crescer"),
+    },
+)
+def grow(by: int = 1) -> int:
+    """Make something grow."""
+    return 1 + by

@@ -9,6 +9,10 @@ from fastprocesses_host.ogc.jobs import JobProblem
 EXCEPTIONS = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/"
 """What the type of every exception named by Part 1 starts with."""
 
+LONGEST_DETAIL = 5000
+LONGEST_INSTANCE = 1000
+"""In characters: a problem does not give back all that was wrong with a request."""
+
 ABOUT_BLANK = "about:blank"
 """The type of a problem that is told by its status alone (RFC 9457 section 4.2.1)."""
 
@@ -135,6 +139,18 @@ class NotAcceptable(OGCException):
         )
 
 
+class RangeNotSatisfiable(OGCException):
+    """None of the wanted ranges lies within the value (RFC 9110, section 15.5.17)."""
+
+    title, status = "Range Not Satisfiable", 416
+
+    def __init__(self, length: int) -> None:
+        super().__init__(
+            f"The value has {length} bytes, and none of the wanted ranges lies within it.",
+            headers={"Content-Range": f"bytes */{length}"},
+        )
+
+
 class Unauthorized(OGCException):
     """The request does not say who asks."""
 
@@ -211,12 +227,16 @@ def problem(exception: OGCException, instance: str = "") -> dict[str, Any]:
         "type": exception.type,
         "title": exception.title,
         "status": exception.status,
-        "detail": exception.detail,
-        "instance": instance,
+        "detail": _cut(exception.detail, LONGEST_DETAIL),
+        "instance": instance if len(instance) <= LONGEST_INSTANCE else "",
         "errors": exception.errors,
     }
     present = {name: value for name, value in document.items() if value or name == "type"}
     return {**exception.members, **present}
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _retry_after(seconds: float) -> dict[str, str]:

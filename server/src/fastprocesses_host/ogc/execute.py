@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Raw, Struct, field
@@ -13,11 +14,14 @@ from fastprocesses_host.ogc.exceptions import InvalidParameterValue
 from fastprocesses_host.ogc.jobs import AskedOutput, AskedResults
 from fastprocesses_host.ogc.preferences import Preferences
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""Some clients write it before everything; it may be ignored (RFC 8259, section 8.1)."""
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _OTHER_THAN_BRACKETS = bytes(byte for byte in range(256) if byte not in b'[]{}"')
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _BRACKETS_TO_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _TO_SQUARE = bytes.maketrans(b"{}", b"[]")
+_WEB_URI = re.compile(r"https?://[!-~]{1,2000}", re.IGNORECASE)
 _PASSES = 16
 """How many levels of nesting are taken away at the speed of bytes.replace before every bracket is counted."""
 
@@ -28,6 +32,11 @@ class Subscriber(Struct, frozen=True, kw_only=True, omit_defaults=True):
     success_uri: str = ""
     in_progress_uri: str = ""
     failed_uri: str = ""
+
+    @property
+    def wants_calls(self) -> bool:
+        """Whether anything is to be called at all."""
+        return bool(self.success_uri or self.in_progress_uri or self.failed_uri)
 
 
 class ExecuteRequest(Struct, frozen=True, kw_only=True):
@@ -132,10 +141,11 @@ def _has_long_number(body: bytes, max_digits: int) -> bool:
 
 
 def _checked(body: bytes, max_depth: int, max_number_digits: int) -> bytes:
+    body = body.removeprefix(_BYTE_ORDER_MARK)
     if not body.strip():
         raise InvalidParameterValue('The body is empty. Send an execute request: {"inputs": {…}}.')
-    if body.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        raise InvalidParameterValue("The body starts with a byte order mark. Send plain UTF-8 without one.")
+    if body.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InvalidParameterValue("The body starts with the byte order mark of UTF-16. Send UTF-8.")
     try:
         body.decode()
     except UnicodeDecodeError as error:
@@ -229,14 +239,20 @@ def read_format(members: Mapping[str, Any], place: str) -> tuple[str, str, str |
         raise _fault(
             f"{place}/format", 'format must be an object, for instance {"mediaType": "application/json"}.'
         )
+    _check_format(members, place)
+    _check_format(nested or {}, f"{place}/format")
     told = {**members, **(nested or {})}
-    media_type, encoding, schema = (told.get(name) or "" for name in ("mediaType", "encoding", "schema"))
-    for name, value in (("mediaType", media_type), ("encoding", encoding)):
-        if not isinstance(value, str):
-            raise _fault(f"{place}/{'format/' if nested else ''}{name}", f"{name} must be a string.")
-    if not isinstance(schema, str | dict):
-        raise _fault(f"{place}/{'format/' if nested else ''}schema", "schema must be a URI or a JSON schema.")
+    named = (told.get(name) for name in ("mediaType", "encoding", "schema"))
+    media_type, encoding, schema = ("" if value is None else value for value in named)
     return media_type, encoding, schema
+
+
+def _check_format(told: Mapping[str, Any], place: str) -> None:
+    for name in ("mediaType", "encoding"):
+        if not isinstance(told.get(name), str | None):
+            raise _fault(f"{place}/{name}", f"{name} must be a string.")
+    if not isinstance(told.get("schema"), str | dict | None):
+        raise _fault(f"{place}/schema", "schema must be a URI or a JSON schema.")
 
 
 def _response(members: Mapping[str, Raw]) -> Literal["", "raw", "document"]:
@@ -260,11 +276,21 @@ def _subscriber(members: Mapping[str, Raw]) -> Subscriber | None:
         )
     uris = {name: told.get(name) or "" for name in ("successUri", "inProgressUri", "failedUri")}
     for name, uri in uris.items():
-        if not isinstance(uri, str):
-            raise _fault(f"/subscriber/{name}", f"{name} must be a URI.")
+        if uri and not _is_web_uri(uri):
+            raise _fault(f"/subscriber/{name}", f"{name} must be a URI that is absolute, http or https.")
     return Subscriber(
         success_uri=uris["successUri"], in_progress_uri=uris["inProgressUri"], failed_uri=uris["failedUri"]
     )
+
+
+def _is_web_uri(uri: object) -> bool:
+    if not isinstance(uri, str) or not _WEB_URI.fullmatch(uri):
+        return False
+    try:
+        parts = urlsplit(uri)
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
 
 
 def pointer(path: "tuple[str | int, ...] | list[str | int]") -> str:

@@ -151,7 +151,7 @@ def status_info(job: Job, urls: Urls) -> StatusInfo:
         process_id=job.process_id,
         process=urls.process(job.process_id),
         status=job.status,
-        message=job.message or _problem_message(job) or UNSET,
+        message=_message(job) or UNSET,
         progress=_progress(job),
         created=timestamp(job.created),
         started=UNSET if job.started is None else timestamp(job.started),
@@ -192,6 +192,8 @@ def job_links(job: Job, urls: Urls) -> list[Link]:
         )
     if job.status is Status.FAILED:
         links += urls.ogc("exceptions", urls.results(job.id), "Why the job failed")
+    if urls.logs:
+        links += urls.ogc("log", urls.log(job.id), "Log of the job")
     links.append(Link(href=urls.process(job.process_id), rel="up", type=JSON, title="The process"))
     return links + urls.ogc("job-list", urls.jobs(), "Jobs")
 
@@ -220,8 +222,11 @@ def _progress(job: Job) -> int | UnsetType:
     return min(100, max(0, job.progress))
 
 
-def _problem_message(job: Job) -> str:
-    return job.problem.detail or job.problem.title if job.problem and job.status is Status.FAILED else ""
+def _message(job: Job) -> str:
+    """Give what is worth telling now: what a job was doing last says nothing of one that has ended."""
+    if job.status is Status.FAILED and job.problem:
+        return job.problem.detail or job.problem.title
+    return "" if job.status.is_final else job.message
 
 
 def _told(problem: JobProblem | None) -> Problem | UnsetType:

@@ -15,6 +15,7 @@ PROFILE = "https://www.opengis.net/def/profile/OGC/0/"
 JSON = "application/json"
 HTML = "text/html"
 OPENAPI_30 = "application/vnd.oai.openapi+json;version=3.0"
+OPENAPI_31 = "application/vnd.oai.openapi+json;version=3.1"
 
 
 class Urls(Struct, frozen=True):
@@ -26,6 +27,8 @@ class Urls(Struct, frozen=True):
     """There are HTML pages to link to."""
     secure_relations: bool = True
     """Relations of OGC are written with http, and again with https (S2.7 row 4)."""
+    logs: bool = True
+    """Jobs show their logs."""
 
     def landing(self) -> str:
         """Give the URL of the landing page."""
@@ -38,6 +41,10 @@ class Urls(Struct, frozen=True):
     def api(self) -> str:
         """Give the URL of the API definition."""
         return self.base + "/api"
+
+    def api_31(self) -> str:
+        """Give the URL of the API definition as OpenAPI 3.1."""
+        return self.api() + "/3.1"
 
     def processes(self) -> str:
         """Give the URL of the process list."""
@@ -58,6 +65,10 @@ class Urls(Struct, frozen=True):
     def job(self, job_id: str) -> str:
         """Give the URL of a job's status, never with a query."""
         return f"{self.base}/jobs/{quote(job_id, safe='')}"
+
+    def log(self, job_id: str) -> str:
+        """Give the URL of a job's log."""
+        return self.job(job_id) + "/log"
 
     def results(self, job_id: str) -> str:
         """Give the URL of a job's results."""
@@ -97,15 +108,27 @@ class Urls(Struct, frozen=True):
 
 def as_html(url: str) -> str:
     """Give the URL of a resource's HTML page."""
-    return f"{url}{'&' if '?' in url else '?'}f=html"
+    return _in_representation(url, "html")
+
+
+def as_json(url: str) -> str:
+    """Give the URL of a resource's JSON document, for clients that would be given the page."""
+    return _in_representation(url, "json")
+
+
+def _in_representation(url: str, f: str) -> str:
+    path, _, query = url.partition("?")
+    kept = [part for part in query.split("&") if part and part.partition("=")[0] != "f"]
+    return f"{path}?{'&'.join([*kept, f'f={f}'])}"
 
 
 def landing_links(urls: Urls) -> list[Link]:
     """Link to everything there is from the landing page (/req/core/landingpage-success)."""
     links = urls.representations(urls.landing(), "This document")
-    links.append(
-        Link(href=urls.api(), rel="service-desc", type=OPENAPI_30, title="API definition, OpenAPI 3.0")
-    )
+    links += [
+        Link(href=urls.api(), rel="service-desc", type=OPENAPI_30, title="API definition, OpenAPI 3.0"),
+        Link(href=urls.api_31(), rel="service-desc", type=OPENAPI_31, title="API definition, OpenAPI 3.1"),
+    ]
     if urls.html:
         links.append(Link(href=as_html(urls.api()), rel="service-doc", type=HTML, title="API documentation"))
     links += urls.ogc("conformance", urls.conformance(), "Conformance classes", short=True)
@@ -132,7 +155,9 @@ def link_header(links: Iterable[Link]) -> str:
 
 
 def _link_value(link: Link) -> str:
-    parts = [f"<{quote(link.href, safe=_URL_CHARACTERS)}>", _parameter("rel", link.rel)]
+    parts = [f"<{quote(link.href, safe=_URL_CHARACTERS)}>"]
+    if link.rel is not UNSET:
+        parts.append(_parameter("rel", link.rel))
     if link.type is not UNSET:
         parts.append(_parameter("type", link.type))
     if link.hreflang is not UNSET:

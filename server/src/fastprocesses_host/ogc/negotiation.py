@@ -10,6 +10,8 @@ from fastprocesses_host.ogc.exceptions import InvalidQueryParameter, NotAcceptab
 from fastprocesses_host.ogc.preferences import Preferences
 
 PROBLEM = "application/problem+json"
+RESULTS = "ogc-results"
+"""The profile of a results document (S2.3)."""
 
 _PIECES = re.compile(r'(?:"(?:[^"\\]|\\.)*"?|[^",;])+|[,;]', re.DOTALL)
 _TYPE = re.compile(r"([\w!#$&^.+*-]+)/([\w!#$&^.+*-]+)", re.ASCII)
@@ -88,6 +90,17 @@ def parse_accept(header: str) -> list[AcceptedRange]:
                 AcceptedRange(MediaType(media_type.type, media_type.subtype, kept), _quality(weights))
             )
     return ranges
+
+
+def weighted(header: str) -> list[tuple[str, float]]:
+    """Read a header of names with weights, such as Accept-Language, in lower case; never raises."""
+    found: list[tuple[str, float]] = []
+    for text in _members(header):
+        name, _, rest = text.partition(";")
+        weights = [value for key, value in map(_parameter, rest.split(";")) if key == "q"]
+        if name.strip():
+            found.append((name.strip().lower(), _quality(weights)))
+    return found
 
 
 def choose_media_type(accept: str, offered: Sequence[str]) -> str | None:

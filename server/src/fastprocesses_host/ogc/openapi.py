@@ -1,32 +1,32 @@
-"""The API definition, OpenAPI 3.0, made from what is offered (/req/oas30/oas-definition-1, -2)."""
+"""The API definition, OpenAPI 3.0 and 3.1, made from what is offered (/req/oas30/oas-definition-1, -2)."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 from urllib.parse import quote
 
-from fastprocesses_sdk.description import InputDescription, ProcessDescription
+from fastprocesses_sdk.description import InputDescription, OutputDescription, ProcessDescription
 from msgspec import UNSET
 
-from fastprocesses_host.ogc.links import HTML, JSON, Urls
-from fastprocesses_host.ogc.negotiation import PROBLEM
-from fastprocesses_host.ogc.openapi_schemas import COMPONENTS, openapi_schema
+from fastprocesses_host.ogc.links import JSON, Urls
+from fastprocesses_host.ogc.negotiation import parse_media_type
+from fastprocesses_host.ogc.openapi_parts import (
+    EDITION_30,
+    EDITION_31,
+    Document,
+    Edition,
+    answer,
+    failure_component,
+    failures,
+    header_components,
+    json_content,
+    path_parameter,
+    prefer_header,
+    problem_components,
+    problem_references,
+    reference,
+)
+from fastprocesses_host.ogc.openapi_paths import job_paths, process_paths, result_responses, service_paths
+from fastprocesses_host.ogc.openapi_schemas import COMPONENTS
 from fastprocesses_host.ogc.processes import described_media_types
-from fastprocesses_host.ogc.results import MULTIPART
-
-Document = dict[str, Any]
-
-_PROBLEMS: Mapping[int, str] = {
-    400: "Something in the request cannot be used; `errors` has the places.",
-    403: "The process does not allow this.",
-    404: "There is no such thing, or it is not there yet.",
-    406: "Nothing the client accepts can be given.",
-    410: "The job has been deleted before.",
-    413: "The body is too large.",
-    415: "The body is not JSON.",
-    500: "The process failed, or the server.",
-    503: "The server cannot do this now; Retry-After says when to try again.",
-    504: "The execution took longer than a synchronous request may wait.",
-}
 
 
 def openapi_30(
@@ -41,14 +41,28 @@ def openapi_30(
         description: Of the service.
         version: Of the server.
     """
-    execution_paths: Document = {}
-    for offered in descriptions:
-        execution_paths[f"/processes/{quote(offered.id, safe='')}/execution"] = {
-            "post": _execution_of(offered)
-        }
+    info = {"title": title, "description": description, "version": version}
+    return _definition(EDITION_30, descriptions, urls, info)
+
+
+def openapi_31(
+    descriptions: Iterable[ProcessDescription], urls: Urls, *, title: str, description: str, version: str
+) -> Document:
+    """Give the API definition as an OpenAPI 3.1 document; the arguments are those of `openapi_30`."""
+    info = {"title": title, "description": description, "version": version}
+    return _definition(EDITION_31, descriptions, urls, info)
+
+
+def _definition(
+    edition: Edition, descriptions: Iterable[ProcessDescription], urls: Urls, info: Document
+) -> Document:
+    executions = {
+        f"/processes/{quote(offered.id, safe='')}/execution": {"post": _execution_of(offered, edition)}
+        for offered in descriptions
+    }
     return {
-        "openapi": "3.0.3",
-        "info": {"title": title, "description": description, "version": version},
+        "openapi": edition.openapi,
+        "info": info,
         "servers": [{"url": urls.base or "/"}],
         "tags": [
             {"name": "service", "description": "What this is and what it conforms to."},
@@ -56,129 +70,40 @@ def openapi_30(
             {"name": "jobs", "description": "What has been executed."},
             {"name": "health", "description": "For whoever runs the server."},
         ],
-        "paths": {**_service_paths(urls), **_process_paths(urls), **execution_paths, **_job_paths(urls)},
+        "paths": {
+            **service_paths(),
+            **process_paths(),
+            "/processes/{processID}/execution": {"post": _execution_of_any()},
+            **executions,
+            **job_paths(edition),
+        },
         "components": {
             "schemas": COMPONENTS,
-            "responses": {f"problem-{status}": _problem_response(text) for status, text in _PROBLEMS.items()},
+            "headers": header_components(),
+            "responses": {**problem_components(), "failure": failure_component()},
         },
     }
 
 
-def _service_paths(urls: Urls) -> Document:
-    definition = {"application/vnd.oai.openapi+json;version=3.0": {"schema": {"type": "object"}}}
-    health = {JSON: {"schema": {"type": "object"}}}
-    return {
-        "/": {"get": _reading(urls, "getLandingPage", "service", "The landing page", "landingPage")},
-        "/conformance": {
-            "get": _reading(urls, "getConformance", "service", "The conformance classes met", "confClasses")
-        },
-        "/api": {
-            "get": _operation(
-                "getApi", "service", "This API definition", {"200": _content("The definition", definition)}
-            )
-        },
-        "/health/live": {
-            "get": _operation(
-                "getLiveness", "health", "Whether the server runs", {"200": _content("It does", health)}
-            )
-        },
-        "/health/ready": {
-            "get": _operation(
-                "getReadiness",
-                "health",
-                "Whether the server can do its work",
-                {"200": _content("It can", health), **_problems(503)},
-            )
-        },
-    }
+def _execution_of_any() -> Document:
+    process_id = path_parameter("processID", "The id of a process, as in the list.")
+    content: Document = {JSON: {"schema": {}}, "*/*": {"schema": {}}}
+    return _execution("execute", "Execute a process", [process_id], _body(reference("execute")), content)
 
 
-def _process_paths(urls: Urls) -> Document:
-    process_id = _path_parameter("processID", "The id of a process, as in the list.")
-    return {
-        "/processes": {
-            "get": _reading(
-                urls,
-                "getProcesses",
-                "processes",
-                "The process list",
-                "processList",
-                (400,),
-                _page_parameters(),
-            )
-        },
-        "/processes/{processID}": {
-            "get": _reading(
-                urls,
-                "getProcessDescription",
-                "processes",
-                "A process description",
-                "process",
-                (404,),
-                [process_id],
-            )
-        },
-        "/processes/{processID}/execution": {
-            "post": _execution("execute", "Execute a process", [process_id], _body(_reference("execute")), [])
-        },
-    }
-
-
-def _job_paths(urls: Urls) -> Document:
-    job_id = _path_parameter("jobID", "The id of a job.")
-    output_id = _path_parameter("outputID", "The id of an output of the job's process.")
-    value: Document = {"*/*": {"schema": {}}}
-    return {
-        "/jobs": {
-            "get": _reading(urls, "getJobs", "jobs", "The job list", "jobList", (400,), _page_parameters())
-        },
-        "/jobs/{jobID}": {
-            "get": _reading(urls, "getStatus", "jobs", "The status of a job", "statusInfo", (404,), [job_id]),
-            "delete": _operation(
-                "dismiss",
-                "jobs",
-                "Dismiss a job, or delete one that has ended",
-                {
-                    "200": _content("The status of the job", _json("statusInfo")),
-                    **_problems(403, 404, 410, 500, 503),
-                },
-                [job_id],
-            ),
-        },
-        "/jobs/{jobID}/results": {
-            "get": _operation(
-                "getResults",
-                "jobs",
-                "The results of a job",
-                {**_result_responses([]), **_problems(400, 404, 406, 500, 503)},
-                [job_id],
-            )
-        },
-        "/jobs/{jobID}/results/{outputID}": {
-            "get": _operation(
-                "getOutput",
-                "jobs",
-                "The value of one output",
-                {"200": _content("The value", value), **_problems(400, 404, 406, 500, 503)},
-                [job_id, output_id],
-            )
-        },
-    }
-
-
-def _execution_of(process: ProcessDescription) -> Document:
-    """Describe the execution of one process, with its own inputs and example."""
+def _execution_of(process: ProcessDescription, edition: Edition) -> Document:
+    """Describe the execution of one process, with its own inputs, example and outputs."""
     required = [input_id for input_id, told in process.inputs.items() if told.min_occurs > 0]
     inputs: Document = {
         "type": "object",
-        "properties": {input_id: _input_schema(told) for input_id, told in process.inputs.items()},
+        "properties": {input_id: _input_schema(told, edition) for input_id, told in process.inputs.items()},
         "additionalProperties": False,
     }
     if required:
         inputs["required"] = required
     outputs: Document = {
         "type": "object",
-        "properties": {output_id: _reference("outputSelection") for output_id in process.outputs},
+        "properties": {output_id: reference("outputSelection") for output_id in process.outputs},
         "additionalProperties": False,
     }
     schema: Document = {
@@ -188,119 +113,84 @@ def _execution_of(process: ProcessDescription) -> Document:
     if required:
         schema["required"] = ["inputs"]
     body = _body(schema, None if process.example is UNSET else process.example)
-    media_types = [told for output in process.outputs.values() for told in described_media_types(output)]
-    operation = _execution(f"execute-{process.id}", f"Execute {process.title}", [], body, media_types)
+    content = _result_content(process, edition)
+    operation = _execution(f"execute-{process.id}", f"Execute {process.title}", [], body, content)
     return {**operation, "description": process.description}
 
 
-def _input_schema(told: InputDescription) -> Document:
-    schema = openapi_schema(told.schema)
-    if told.max_occurs == "unbounded" or told.max_occurs > 1:
-        schema = {"type": "array", "items": schema, "minItems": told.min_occurs}
+def _input_schema(told: InputDescription, edition: Edition) -> Document:
+    """Describe what an input can be given as: a value, qualified or not, or an array of them (S1.3)."""
+    value = edition.schema(told.schema)
+    one: Document = {"anyOf": [value, _qualified(value)]}
+    if told.max_occurs != 1:
+        several: Document = {"type": "array", "items": one, "minItems": told.min_occurs}
         if told.max_occurs != "unbounded":
-            schema["maxItems"] = told.max_occurs
-    return {"title": told.title, "description": told.description, **schema}
+            several["maxItems"] = told.max_occurs
+        one = {"anyOf": [several, *one["anyOf"]]}
+    return {"title": told.title, "description": told.description, **_with_default(one, value)}
+
+
+def _with_default(schema: Document, value: Document) -> Document:
+    return {**schema, "default": value["default"]} if "default" in value else schema
+
+
+def _qualified(value: Document) -> Document:
+    return {"allOf": [reference("qualifiedValue"), {"type": "object", "properties": {"value": value}}]}
+
+
+def _result_content(process: ProcessDescription, edition: Edition) -> Document:
+    """Describe the results of a process by media type: a document, or the value of the only output asked for."""
+    values = [edition.schema(output.schema) for output in process.outputs.values()]
+    content: Document = {JSON: {"schema": {"anyOf": [_results_document(process, edition), *values]}}}
+    for output, value in zip(process.outputs.values(), values, strict=True):
+        for media_type in described_media_types(output):
+            content.setdefault(media_type, {"schema": _as_sent(media_type, value)})
+    return content
+
+
+def _results_document(process: ProcessDescription, edition: Edition) -> Document:
+    """Describe the results document (results.yaml); outputs that were not asked for are not in it."""
+    return {
+        "type": "object",
+        "properties": {
+            output_id: {"title": output.title, "description": output.description, **_member(output, edition)}
+            for output_id, output in process.outputs.items()
+        },
+    }
+
+
+def _member(output: OutputDescription, edition: Edition) -> Document:
+    return {"anyOf": [edition.schema(output.schema), reference("qualifiedValue"), reference("link")]}
+
+
+def _as_sent(media_type: str, value: Document) -> Document:
+    """Describe a value as the body: JSON by its schema, anything else as text or bytes."""
+    parsed = parse_media_type(media_type)
+    if parsed is not None and parsed.is_json:
+        return value
+    return {"type": "string"} if media_type.startswith("text/") else {"type": "string", "format": "binary"}
 
 
 def _execution(
-    operation_id: str, summary: str, parameters: list[Document], body: Document, media_types: Sequence[str]
+    operation_id: str, summary: str, parameters: list[Document], body: Document, content: Document
 ) -> Document:
-    created = {
-        **_content("The job is accepted; its status is at Location.", _json("statusInfo")),
-        "headers": {
-            "Location": _header("The job's status."),
-            "Preference-Applied": _header("The preferences that were honoured."),
-        },
-    }
-    prefer = {
-        "name": "Prefer",
-        "in": "header",
-        "description": "`respond-async`, `wait=<seconds>`, `return=minimal|representation` (RFC 7240).",
-        "schema": {"type": "string"},
-    }
-    responses = {
-        **_result_responses(media_types),
+    created = answer(
+        "The job is accepted; its status is at Location.",
+        json_content("statusInfo"),
+        ("Location", "Preference-Applied", "Vary"),
+    )
+    told = {
+        **result_responses(content),
         "201": created,
-        **_problems(400, 404, 406, 413, 415, 500, 503, 504),
+        **failures(),
+        **problem_references(400, 404, 406, 408, 413, 415, 500, 503, 504),
     }
-    operation = _operation(operation_id, "processes", summary, responses, [*parameters, prefer])
-    return {**operation, "requestBody": body}
-
-
-def _result_responses(media_types: Sequence[str]) -> Document:
-    """Describe the answers that carry results (S2.8)."""
-    content: Document = {JSON: {"schema": {}}, MULTIPART[0]: {"schema": {"type": "object"}}}
-    for media_type in media_types:
-        content.setdefault(media_type, {"schema": {}})
-    if not media_types:
-        content["*/*"] = {"schema": {}}
+    operation: Document = {"operationId": operation_id, "tags": ["processes"], "summary": summary}
     return {
-        "200": _content("A results document, the value of the only output, or a part for each.", content),
-        "204": {
-            "description": "No output was asked for, or all by reference: a Link header for each.",
-            "headers": {"Link": _header("An output each.")},
-        },
-    }
-
-
-def _reading(
-    urls: Urls,
-    operation_id: str,
-    tag: str,
-    summary: str,
-    schema: str,
-    problems: Sequence[int] = (),
-    parameters: Sequence[Document] = (),
-) -> Document:
-    """Describe the reading of a resource that is JSON, and HTML where there are pages."""
-    content = _json(schema)
-    formats = ["json"]
-    if urls.html:
-        content[HTML] = {"schema": {"type": "string"}}
-        formats.append("html")
-    f = {
-        "name": "f",
-        "in": "query",
-        "description": "The representation, whatever Accept says.",
-        "schema": {"type": "string", "enum": formats},
-    }
-    responses = {"200": _content(summary, content), **_problems(*sorted({400, 406, 500, 503, *problems}))}
-    return _operation(operation_id, tag, summary, responses, [*parameters, f])
-
-
-def _operation(
-    operation_id: str, tag: str, summary: str, responses: Document, parameters: Sequence[Document] = ()
-) -> Document:
-    operation: Document = {"operationId": operation_id, "tags": [tag], "summary": summary}
-    if parameters:
-        operation["parameters"] = list(parameters)
-    return {**operation, "responses": responses}
-
-
-def _page_parameters() -> list[Document]:
-    return [
-        {
-            "name": "limit",
-            "in": "query",
-            "description": "How many entries a page has at most; a larger number counts as the maximum.",
-            "schema": {"type": "integer", "minimum": 1, "maximum": 10_000},
-        },
-        {
-            "name": "cursor",
-            "in": "query",
-            "description": "Where the page starts, from the link `next` of the page before.",
-            "schema": {"type": "string"},
-        },
-    ]
-
-
-def _path_parameter(name: str, description: str) -> Document:
-    return {
-        "name": name,
-        "in": "path",
-        "required": True,
-        "description": description,
-        "schema": {"type": "string"},
+        **operation,
+        "parameters": [*parameters, prefer_header()],
+        "requestBody": body,
+        "responses": told,
     }
 
 
@@ -309,28 +199,3 @@ def _body(schema: Document, example: Document | None = None) -> Document:
     if example is not None:
         content["example"] = example
     return {"required": True, "content": {JSON: content}}
-
-
-def _content(description: str, content: Document) -> Document:
-    return {"description": description, "content": content}
-
-
-def _json(schema: str) -> Document:
-    return {JSON: {"schema": _reference(schema)}}
-
-
-def _reference(schema: str) -> Document:
-    return {"$ref": f"#/components/schemas/{schema}"}
-
-
-def _header(description: str) -> Document:
-    return {"description": description, "schema": {"type": "string"}}
-
-
-def _problems(*statuses: int) -> Document:
-    return {str(status): {"$ref": f"#/components/responses/problem-{status}"} for status in statuses}
-
-
-def _problem_response(description: str) -> Document:
-    schema = {"schema": _reference("problem")}
-    return {"description": description, "content": {PROBLEM: schema, JSON: schema}}

@@ -38,6 +38,27 @@ def openapi_schema(schema: Any) -> Schema:
     return kept
 
 
+def schema_31(schema: Any) -> Schema:
+    """Give a JSON Schema 2020-12 as a schema object of OpenAPI 3.1, which is the same.
+
+    References within the schema would lead elsewhere in the document; a schema that has some accepts anything here.
+    """
+    if not isinstance(schema, Mapping):
+        return {"not": {}} if schema is False else {}
+    return (
+        {} if _has_reference(schema) else {word: rule for word, rule in schema.items() if word != "$schema"}
+    )
+
+
+def _has_reference(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(word in value for word in _REFERRING) or any(map(_has_reference, value.values()))
+    return isinstance(value, list | tuple) and any(map(_has_reference, value))
+
+
+_REFERRING = ("$ref", "$dynamicRef", "$id", "$anchor", "$dynamicAnchor")
+
+
 def _set_values(kept: Schema, schema: Mapping[str, Any]) -> None:
     if "const" in schema:
         kept["enum"] = [schema["const"]]
@@ -131,7 +152,11 @@ _STRINGS: Schema = {"type": "array", "items": _STRING}
 _INTEGER: Schema = {"type": "integer"}
 _TIME: Schema = {"type": "string", "format": "date-time"}
 _DESCRIPTIONS: Schema = {"type": "object", "additionalProperties": {"type": "object"}}
-_FORMAT: Schema = {"mediaType": _STRING, "encoding": _STRING, "schema": {}}
+_FORMAT: Schema = {
+    "mediaType": _STRING,
+    "encoding": _STRING,
+    "schema": {"anyOf": [_STRING, {"type": "object"}]},
+}
 _SUMMARY: Schema = {
     "id": _STRING,
     "version": _STRING,
@@ -173,6 +198,10 @@ COMPONENTS: Mapping[str, Schema] = {
             "transmissionMode": {"type": "string", "enum": ["value", "reference"]},
         }
     ),
+    "qualifiedValue": _object(
+        {"value": {}, **_FORMAT, "format": _object(_FORMAT)},
+        "value",
+    ),
     "execute": _object(
         {
             "inputs": {"type": "object", "additionalProperties": {}},
@@ -210,6 +239,24 @@ COMPONENTS: Mapping[str, Schema] = {
         "links",
     ),
     "jobList": _object({"jobs": _list_of("statusInfo"), "links": _list_of("link")}, "jobs", "links"),
+    "jobLog": _object(
+        {
+            "jobID": _STRING,
+            "numberOfLines": _INTEGER,
+            "lines": {
+                "type": "array",
+                "items": _object(
+                    {"time": _TIME, "level": _STRING, "text": _STRING, "fields": {"type": "object"}},
+                    "level",
+                    "text",
+                ),
+            },
+            "links": _list_of("link"),
+        },
+        "jobID",
+        "lines",
+        "links",
+    ),
     "problem": _object(
         {
             "type": _STRING,

@@ -10,7 +10,7 @@ from fastprocesses_sdk.description import (
     ProcessDescription,
     TransmissionMode,
 )
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from fastprocesses_host.ogc.links import JSON, PROFILE, Urls, page_links
@@ -61,6 +61,8 @@ def process_description(description: ProcessDescription, urls: Urls) -> ProcessD
     """Give a process description with all its links (/req/ogc-process-description/json-encoding)."""
     return replace(
         description,
+        language=UNSET,
+        translations=UNSET,
         job_control_options=control_options(description),
         links=[*_process_links(description, urls), *description.links],
     )
@@ -142,10 +144,11 @@ def produced_media_types(output: OutputDescription) -> list[str]:
     """List the media types the process itself can give an output in, the default first; none: it is JSON."""
     branches: Sequence[Any] = output.schema.get("oneOf") or output.schema.get("anyOf") or ()
     schemas = (output.schema, *(branch for branch in branches if isinstance(branch, Mapping)))
-    return list(dict.fromkeys(filter(None, map(_media_type, schemas))))
+    return list(dict.fromkeys(filter(None, map(media_type_of, schemas))))
 
 
-def _media_type(schema: Mapping[str, Any]) -> str:
+def media_type_of(schema: Mapping[str, Any]) -> str:
+    """Give the media type that a schema names itself, not in its branches; empty: none, so it is JSON."""
     told = schema.get("contentMediaType")
     if isinstance(told, str) and told:
         return told

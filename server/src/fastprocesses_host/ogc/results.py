@@ -15,11 +15,20 @@ from fastprocesses_host.ogc.exceptions import (
 )
 from fastprocesses_host.ogc.jobs import AskedOutput, AskedResults, Job, JobProblem, OutputValue, Status
 from fastprocesses_host.ogc.links import JSON, PROFILE, Urls
-from fastprocesses_host.ogc.negotiation import accepts_only_json, choose_media_type, names, parse_accept
+from fastprocesses_host.ogc.negotiation import (
+    RESULTS,
+    accepts_only_json,
+    choose_media_type,
+    names,
+    parse_accept,
+)
 from fastprocesses_host.ogc.processes import described_media_types, produced_media_types
 
 MULTIPART = ("multipart/related", "multipart/mixed")
-RESULTS_PROFILE = Link(href=PROFILE + "ogc-results", rel="profile")
+ZIP = "application/zip"
+SEVERAL = (JSON, *MULTIPART, ZIP)
+"""In what several outputs can be answered where the client chooses."""
+RESULTS_PROFILE = Link(href=PROFILE + RESULTS, rel="profile")
 """The link of an answer that is a results document of version 2.0."""
 
 
@@ -47,7 +56,10 @@ class Part(Struct, frozen=True, kw_only=True):
 
 
 class Multipart(Struct, frozen=True, kw_only=True):
-    """Several values, each a part whose Content-ID is the output id; by reference with Content-Location."""
+    """Several values, each a part whose Content-ID is the output id; by reference with Content-Location.
+
+    Of the media type `application/zip` each is a file.
+    """
 
     parts: list[Part]
     media_type: str = MULTIPART[0]
@@ -224,6 +236,7 @@ def output_link(job: Job, output_id: str, urls: Urls, media_type: str) -> dict[s
     """Give the link that stands in a document for an output by reference, with its size (link.yaml)."""
     return {
         "href": urls.output(job.id, output_id),
+        "rel": "item",  # version 2.0 requires one
         "type": media_type,
         "title": output_id,
         "length": job.outputs[output_id].length,
@@ -348,9 +361,9 @@ def wants_transmission(asked: AskedResults) -> bool:
 
 
 def _negotiated_document(layout: _Layout) -> Answer:
-    chosen = choose_media_type(layout.asked.accept, [JSON, *MULTIPART])
+    chosen = choose_media_type(layout.asked.accept, SEVERAL)
     if chosen is None:
-        raise NotAcceptable([JSON, *MULTIPART], what="The results")
+        raise NotAcceptable(SEVERAL, what="The results")
     return layout.document() if chosen == JSON else layout.multipart(chosen)
 
 
@@ -372,7 +385,7 @@ def _negotiated_value(layout: _Layout) -> Answer:
 
 def _check_acceptable(description: ProcessDescription, asked: AskedResults, wanted: Sequence[str]) -> None:
     if len(wanted) > 1:
-        offered = [JSON, *MULTIPART]
+        offered = list(SEVERAL)
     else:
         selection = (asked.outputs or {}).get(wanted[0], AskedOutput())
         offered = described_media_types(description.outputs[wanted[0]])

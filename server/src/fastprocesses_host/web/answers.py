@@ -1,18 +1,24 @@
 """Results as answers: values streamed, documents and multiparts put together as planned."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from os import SEEK_END
 from secrets import token_hex
+from string import punctuation
+from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from fastprocesses_host.encodings import content_type, inline_member, raw_writer
+from fastprocesses_host.encodings import OneValue, content_type, inline_member, raw_writer
 from fastprocesses_host.ogc.jobs import Job
 from fastprocesses_host.ogc.links import JSON, link_header
+from fastprocesses_host.ogc.negotiation import RESULTS, profile_asked
 from fastprocesses_host.ogc.results import (
     RESULTS_PROFILE,
+    ZIP,
     Answer,
     Document,
     Empty,
@@ -22,16 +28,24 @@ from fastprocesses_host.ogc.results import (
     output_header_link,
     output_link,
 )
+from fastprocesses_host.web.archives import Member, archive, sent
 from fastprocesses_host.web.base_url import urls_of
+from fastprocesses_host.web.query import preferences_of
+from fastprocesses_host.web.ranges import ByteRange, ranges_of
+from fastprocesses_host.web.render import is_known, not_modified, strong_etag
 
 
 class _Value(Struct, frozen=True):
-    """A stored value that goes out as it is, chunk by chunk."""
+    """A stored value, or a part of it, that goes out as it is, chunk by chunk."""
 
     output_id: str
+    start: int
+    stop: int
 
 
 _Piece = bytes | _Value
+
+_PRINTABLE: Final = " " + punctuation
 
 
 Offered = Mapping[str, Sequence[str]]
@@ -51,7 +65,10 @@ async def answer(
         applied: What Preference-Applied says besides what the plan says.
     """
     headers: dict[str, str] = {}
-    if told := [*applied, *(plan.applied if isinstance(plan, Document) else ())]:
+    etag = _etag_of_read(request, job.id, type(plan).__name__, plan, offered, urls_of(request).base)
+    if is_known(request, etag):
+        return not_modified(etag)
+    if told := [*applied, *(_applied(request, plan) if isinstance(plan, Document) else ())]:
         headers["Preference-Applied"] = ", ".join(told)
     match plan:
         case Empty():
@@ -59,9 +76,15 @@ async def answer(
         case Raw():
             return await raw(request, job, plan, headers)
         case Multipart():
-            return await _multipart(request, job, plan, headers)
+            return await _multipart(request, job, plan, headers | _tagged(etag))
         case Document():
-            return await _document(request, job, plan, offered, headers)
+            return await _document(request, job, plan, offered, headers | _tagged(etag))
+
+
+def _applied(request: Request, plan: Document) -> list[str]:
+    if plan.profile and profile_asked(RESULTS, preferences=preferences_of(request)):
+        return [*plan.applied, f"profile={RESULTS}"]
+    return plan.applied
 
 
 def _empty(request: Request, job: Job, plan: Empty, offered: Offered, headers: dict[str, str]) -> Response:
@@ -75,14 +98,75 @@ def _empty(request: Request, job: Job, plan: Empty, offered: Offered, headers: d
 
 async def raw(request: Request, job: Job, plan: Raw, headers: Mapping[str, str]) -> Response:
     """Answer one value in its media type (/req/core/process-execute-sync-raw-value-one, job-result-op)."""
+    etag = _etag_of_read(request, job.id, plan.output_id, plan.media_type)
+    if is_known(request, etag):
+        return not_modified(etag)
     piece = await _raw_piece(request, job, plan.output_id, plan.media_type)
     media_type = content_type(job.outputs[plan.output_id], plan.media_type)
-    return await _respond(request, job, [piece], {**headers, "Content-Type": media_type})
+    return await _ranged(request, job, piece, media_type, etag, headers)
+
+
+async def item(
+    request: Request, job: Job, plan: Raw, n: int, one: OneValue, headers: Mapping[str, str]
+) -> Response:
+    """Answer one of the values of an output (version 2.0, /req/core/job-result-op-Nth)."""
+    etag = _etag_of_read(request, job.id, plan.output_id, n, plan.media_type)
+    if is_known(request, etag):
+        return not_modified(etag)
+    write = raw_writer(one.value, plan.media_type)
+    data = write(one.data) if write else one.data
+    return await _ranged(request, job, data, content_type(one.value, plan.media_type), etag, headers)
+
+
+def _etag_of_read(request: Request, *parts: Any) -> str:
+    """Tell a representation of results from every other: results never change. Empty where nothing is read."""
+    return strong_etag(*parts) if request.method in ("GET", "HEAD") else ""
+
+
+def _tagged(etag: str) -> dict[str, str]:
+    return {"ETag": etag} if etag else {}
+
+
+async def _ranged(
+    request: Request, job: Job, piece: _Piece, media_type: str, etag: str, headers: Mapping[str, str]
+) -> Response:
+    """Send a value, or the parts of it that are asked for (RFC 9110, section 14)."""
+    told = {**headers, **_tagged(etag), "Content-Type": media_type}
+    if not etag:
+        return await _respond(request, job, [piece], told)
+    length = _length(piece)
+    told["Accept-Ranges"] = "bytes"
+    ranges = ranges_of(request, length, etag)
+    if not ranges:
+        return await _respond(request, job, [piece], told)
+    if len(ranges) == 1:
+        told["Content-Range"] = ranges[0].content_range(length)
+        return await _respond(request, job, [_part(piece, ranges[0])], told, status=206)
+    boundary = token_hex(16)
+    pieces: list[_Piece] = []
+    for found in ranges:
+        fields = (f"Content-Type: {media_type}", f"Content-Range: {found.content_range(length)}")
+        pieces += ["\r\n".join([f"--{boundary}", *fields, "", ""]).encode(), _part(piece, found), b"\r\n"]
+    pieces.append(f"--{boundary}--\r\n".encode())
+    told["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
+    return await _respond(request, job, pieces, told, status=206)
+
+
+def _length(piece: _Piece) -> int:
+    return len(piece) if isinstance(piece, bytes) else piece.stop - piece.start
+
+
+def _part(piece: _Piece, found: ByteRange) -> _Piece:
+    if isinstance(piece, bytes):
+        return piece[found.start : found.stop]
+    return _Value(piece.output_id, piece.start + found.start, piece.start + found.stop)
 
 
 async def _multipart(request: Request, job: Job, plan: Multipart, headers: Mapping[str, str]) -> Response:
-    """Answer a part for each value, its output id as Content-ID (RFC 2387, S1.3)."""
-    boundary = token_hex(16)
+    """Answer a part for each value, its output id as Content-ID (RFC 2387, S1.3), or a file in an archive."""
+    if plan.media_type == ZIP:
+        return await _zip(request, job, plan, headers)
+    boundary = strong_etag("boundary", job.id, plan).strip('"')
     pieces: list[_Piece] = []
     for part in plan.parts:
         pieces.append(_part_head(request, job, part, boundary))
@@ -95,11 +179,40 @@ async def _multipart(request: Request, job: Job, plan: Multipart, headers: Mappi
     return await _respond(request, job, pieces, {**headers, "Content-Type": media_type})
 
 
+async def _zip(request: Request, job: Job, plan: Multipart, headers: Mapping[str, str]) -> Response:
+    told = {**headers, "Content-Type": ZIP, "Content-Disposition": f'attachment; filename="{job.id}.zip"'}
+    if request.method == "HEAD":
+        return StreamingResponse(_stream(request, job, []), 200, told)
+    members = [
+        Member(part.output_id, part.media_type, _whole(request, job, part.output_id, part.media_type))
+        for part in plan.parts
+    ]
+    file = await archive(job, members, request.app.state.parsing)
+    length = file.seek(0, SEEK_END)
+    file.seek(0)
+    return StreamingResponse(sent(file), 200, {**told, "Content-Length": str(length)})
+
+
+async def _whole(request: Request, job: Job, output_id: str, media_type: str) -> AsyncIterator[bytes]:
+    piece = await _raw_piece(request, job, output_id, media_type)
+    async for chunk in _stream(request, job, [piece]):
+        yield chunk
+
+
 def _part_head(request: Request, job: Job, part: Part, boundary: str) -> bytes:
-    fields = [f"--{boundary}", f"Content-Type: {_part_type(job, part)}", f"Content-ID: {part.output_id}"]
+    fields = [
+        f"--{boundary}",
+        f"Content-Type: {_part_type(job, part)}",
+        f"Content-ID: {_content_id(part.output_id)}",
+    ]
     if part.by_reference:
         fields.append(f"Content-Location: {urls_of(request).output(job.id, part.output_id)}")
     return "\r\n".join([*fields, "", ""]).encode()
+
+
+def _content_id(output_id: str) -> str:
+    """Give the id itself (S1.3), as far as a header can hold it."""
+    return quote(output_id, safe=_PRINTABLE)
 
 
 def _part_type(job: Job, part: Part) -> str:
@@ -129,8 +242,11 @@ async def _reference(request: Request, job: Job, output_id: str, offered: Offere
     """Write a link with the type and the size of what a GET without wishes gives."""
     media_type = offered[output_id][0]
     link = output_link(job, output_id, urls_of(request), media_type)
-    piece = await _raw_piece(request, job, output_id, media_type)
-    return msgspec.json.encode(link if isinstance(piece, _Value) else {**link, "length": len(piece)})
+    if raw_writer(job.outputs[output_id], media_type) is None:
+        return msgspec.json.encode(link)
+    return msgspec.json.encode(
+        {**link, "length": _length(await _raw_piece(request, job, output_id, media_type))}
+    )
 
 
 async def _raw_piece(request: Request, job: Job, output_id: str, media_type: str) -> _Piece:
@@ -138,24 +254,23 @@ async def _raw_piece(request: Request, job: Job, output_id: str, media_type: str
     value = job.outputs[output_id]
     write = raw_writer(value, media_type)
     if write is None and value.location:
-        return _Value(output_id)
+        return _Value(output_id, 0, value.length)
     data: bytes = await request.app.state.host.output_bytes(job, output_id)
     return write(data) if write else data
 
 
 async def _respond(
-    request: Request, job: Job, pieces: Sequence[_Piece], headers: Mapping[str, str]
+    request: Request, job: Job, pieces: Sequence[_Piece], headers: Mapping[str, str], *, status: int = 200
 ) -> Response:
     """Send the pieces one after the other, their length told before."""
     whole = [piece for piece in pieces if isinstance(piece, bytes)]
     if len(whole) == len(pieces):
-        return Response(b"".join(whole), 200, headers)
-    streamed = sum(job.outputs[piece.output_id].length for piece in pieces if isinstance(piece, _Value))
-    length = sum(map(len, whole)) + streamed
+        return Response(b"".join(whole), status, headers)
+    length = sum(map(_length, pieces))
     stream = _stream(request, job, pieces)
     # Started before the status is sent, so that a value that is gone is still a problem; HEAD reads nothing.
-    start = b"" if request.method == "HEAD" else await anext(stream)
-    return StreamingResponse(_resumed(start, stream), 200, {**headers, "Content-Length": str(length)})
+    start = b"" if request.method == "HEAD" else await anext(stream, b"")
+    return StreamingResponse(_resumed(start, stream), status, {**headers, "Content-Length": str(length)})
 
 
 async def _resumed(start: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -169,5 +284,6 @@ async def _stream(request: Request, job: Job, pieces: Sequence[_Piece]) -> Async
         if isinstance(piece, bytes):
             yield piece
         else:
-            async for chunk in request.app.state.host.output(job, piece.output_id):
+            parts = request.app.state.host.output(job, piece.output_id, start=piece.start, stop=piece.stop)
+            async for chunk in parts:
                 yield chunk

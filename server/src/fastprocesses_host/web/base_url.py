@@ -1,6 +1,8 @@
 """Where the service is, as its client sees it."""
 
 import re
+from functools import lru_cache
+from ipaddress import IPv6Address
 from typing import Final
 from urllib.parse import quote
 
@@ -10,9 +12,27 @@ from starlette.requests import Request
 from fastprocesses_host.ogc.links import Urls
 
 HOST: Final = re.compile(
-    r"([a-z0-9]([a-z0-9._-]{0,253}[a-z0-9.])?|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?", re.IGNORECASE | re.ASCII
+    r"(?:[a-z0-9](?:[a-z0-9._-]{0,253}[a-z0-9.])?|\[([0-9a-f:.]{2,45})\])(?::([0-9]{1,5}))?",
+    re.IGNORECASE | re.ASCII,
 )
 """A host name or address, with or without a port: nothing that could break out of a link."""
+
+
+@lru_cache(maxsize=256)
+def is_host(text: str) -> bool:
+    """Tell whether a text is a host with an optional port (RFC 9110, section 7.2)."""
+    match = HOST.fullmatch(text)
+    if match is None or int(match[2] or 1) not in range(1, 65_536):
+        return False
+    return match[1] is None or _is_ipv6(match[1])
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def urls_of(request: Request) -> Urls:
@@ -21,13 +41,15 @@ def urls_of(request: Request) -> Urls:
     Raises:
         HTTPException: 400, the Host header is no host (RFC 9112, section 3.2).
     """
-    return Urls(base=request.app.state.settings.public_url.rstrip("/") or _requested_base(request))
+    settings = request.app.state.settings
+    base = settings.public_url.rstrip("/") or _requested_base(request)
+    return Urls(base=base, html=True, logs=settings.show_job_logs)
 
 
 def _requested_base(request: Request) -> str:
     scope = request.scope
     host = request.headers.get("host") or _socket(scope.get("server"))
-    if not HOST.fullmatch(host):
+    if not is_host(host):
         raise HTTPException(400, "The Host header is not a host name with an optional port.")
     return f"{scope.get('scheme', 'http')}://{host}{quote(scope.get('root_path', '').rstrip('/'))}"
 

@@ -1,13 +1,16 @@
 """Request bodies: how large and how slow they may be, in which media type they come."""
 
 import asyncio
+from functools import partial
 from typing import Final
 
+from anyio import to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fastprocesses_host.ogc.exceptions import BodyTooLarge, UnsupportedMediaType
+from fastprocesses_host.web.coding import coding_of_body, decode
 
 BODY_SECONDS: Final = 30.0
 """How long any body may take; larger ones get time by `SLOWEST_BYTES_PER_SECOND`."""
@@ -105,7 +108,7 @@ class _Body:
         if length > self._limits.max_bytes:
             raise BodyTooLarge(
                 f"The body is larger than the {self._limits.max_bytes} bytes this server takes. "
-                "Send less, or pass large inputs by reference."
+                "Send less, or have the operator raise max_body_bytes."
             )
 
     @property
@@ -133,21 +136,16 @@ async def read_json_body(request: Request) -> bytes:
 
     Raises:
         UnsupportedMediaType: 415, the headers say that it is something else.
-        BodyTooLarge: 413.
+        BodyTooLarge: 413. InvalidParameterValue: 400, it is not compressed as the headers say.
     """
-    check_content_encoding(request.headers.getlist("content-encoding"))
+    coding = coding_of_body(request.headers.getlist("content-encoding"))
     check_content_type(request.headers.get("content-type", ""))
-    return await request.body()
-
-
-def check_content_encoding(values: list[str]) -> None:
-    """Refuse compressed bodies (RFC 9110, section 15.5.16: the answer names what would be taken)."""
-    encodings = [token.strip().lower() for value in values for token in value.split(",")]
-    if unknown := [encoding for encoding in encodings if encoding not in ("", "identity")]:
-        raise UnsupportedMediaType(
-            f"The body has the Content-Encoding {', '.join(unknown)!r}; send it uncompressed.",
-            headers={"Accept-Encoding": "identity"},
-        )
+    body = await request.body()
+    if coding is None:
+        return body
+    state = request.app.state
+    decoding = partial(decode, body, coding, max_bytes=state.settings.max_body_bytes)
+    return await to_thread.run_sync(decoding, limiter=state.parsing)
 
 
 def check_content_type(content_type: str) -> None:

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from fastprocesses_host.web.pages import page_of
 from fastprocesses_host.web.render import render, respond_rendered
 from fastprocesses_host.web.resource import resource
 
@@ -22,5 +23,7 @@ async def conformance(request: Request) -> Response:
     return respond_rendered(request, render(request.app.state.conformance))
 
 
-ROUTES: Final = (resource("/conformance", get=conformance),)
+ROUTES: Final = (
+    resource("/conformance", get=conformance, page=page_of("conformance.html", "Conformance classes")),
+)
 CONFORMANCE: Final[tuple[str, ...]] = ()

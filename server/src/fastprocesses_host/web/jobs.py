@@ -1,15 +1,18 @@
 """GET `/jobs`; GET and DELETE `/jobs/{id}`: what became of execute requests."""
 
+from functools import partial
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from fastprocesses_host.ogc.conformance import part1_v10
+from fastprocesses_host.ogc.job_filters import NAMES as FILTERS
 from fastprocesses_host.ogc.jobs import job_list, status_info
 from fastprocesses_host.web.base_url import urls_of
+from fastprocesses_host.web.pages import page_of
 from fastprocesses_host.web.paging import cursor_of, page_url, self_url
-from fastprocesses_host.web.query import limit_of
+from fastprocesses_host.web.query import filters_of, limit_of
 from fastprocesses_host.web.render import links_as_header, respond
 from fastprocesses_host.web.resource import resource
 
@@ -19,16 +22,22 @@ _CHANGES: Final = {"Cache-Control": "no-store"}
 
 
 async def jobs(request: Request) -> Response:
-    """Answer a page of the job list, newest first (/req/job-list/job-list-success)."""
-    limit, cursor, urls = limit_of(request, DEFAULT_LIMIT), cursor_of(request), urls_of(request)
-    page = await request.app.state.host.jobs(limit=limit, cursor=cursor)
+    """Answer a page of the job list, newest first (/req/job-list/job-list-success).
+
+    Raises:
+        InvalidQueryParameter: 400, a filter cannot be used. NoSuchProcess: 404, of all the processes named none
+            is known.
+    """
+    limit, cursor, urls = limit_of(request, DEFAULT_LIMIT), cursor_of(request, "jobs"), urls_of(request)
+    page = await request.app.state.host.jobs(limit=limit, cursor=cursor, filters=filters_of(request))
     url = urls.jobs()
+    neighbour = partial(page_url, request, url, kind="jobs", carried=FILTERS)
     document = job_list(
         page.jobs,
         urls,
         self_url=self_url(request, url),
-        next_url=page_url(request, url, page.next) if page.next else "",
-        prev_url=page_url(request, url, page.prev) if page.prev else "",
+        next_url=neighbour(page.next) if page.next else "",
+        prev_url=neighbour(page.prev) if page.prev else "",
     )
     return respond(request, document, headers=_CHANGES | links_as_header(document.links))
 
@@ -55,5 +64,8 @@ async def dismiss(request: Request) -> Response:
     return respond(request, status_info(job, urls), headers=_CHANGES)
 
 
-ROUTES: Final = (resource("/jobs", get=jobs), resource("/jobs/{job_id}", get=status, delete=dismiss))
-CONFORMANCE: Final = part1_v10("dismiss")
+ROUTES: Final = (
+    resource("/jobs", get=jobs, page=page_of("jobs.html", "Jobs")),
+    resource("/jobs/{job_id}", get=status, delete=dismiss, page=page_of("job.html", "Job")),
+)
+CONFORMANCE: Final = part1_v10("job-list", "dismiss")

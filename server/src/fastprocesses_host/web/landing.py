@@ -8,6 +8,7 @@ from starlette.responses import Response
 from fastprocesses_host.ogc.conformance import common
 from fastprocesses_host.ogc.links import landing_links
 from fastprocesses_host.web.base_url import urls_of
+from fastprocesses_host.web.pages import page_of
 from fastprocesses_host.web.render import render, respond_rendered
 from fastprocesses_host.web.resource import resource
 
@@ -19,5 +20,5 @@ async def landing(request: Request) -> Response:
     return respond_rendered(request, render(document, links))
 
 
-ROUTES: Final = (resource("/", get=landing),)
+ROUTES: Final = (resource("/", get=landing, page=page_of("landing.html", "Start")),)
 CONFORMANCE: Final = common("core", "landing-page", "json")

@@ -1,12 +1,25 @@
 """Paths as clients write them."""
 
+import re
+from typing import Final
+from urllib.parse import unquote
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+_ABSOLUTE: Final = re.compile(r"https?://([^/]*)(.*)", re.IGNORECASE | re.DOTALL)
 
-class TrailingSlashes:
-    """Answer a path with trailing slashes like the same path without.
+_SLASHES: Final = re.compile("/{2,}")
 
-    A redirect would cost a round trip, and many clients do not send a POST again.
+ESCAPED_SLASH: Final = "%2F"
+"""How a slash within an id reads in the parameters of a path."""
+
+
+class ExtraSlashes:
+    """Answer a path with trailing or doubled slashes like the same path without.
+
+    Clients put paths behind a base URL that ends in a slash itself. A redirect would cost a round trip, and
+    many clients do not send a POST again. A slash that is escaped belongs to an id, so it parts no segments
+    (RFC 3986, section 2.2).
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -15,10 +28,33 @@ class TrailingSlashes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on without the slashes."""
         if scope["type"] == "http":
+            scope = origin_form(scope)
             root = scope.get("root_path", "").rstrip("/")
-            path = scope["path"].rstrip("/")
+            path = _SLASHES.sub("/", _path(scope)).rstrip("/")
             if path == root:
                 path += "/"  # the landing page of a service under a path is the one that has the slash
             if path != scope["path"]:
                 scope = {**scope, "path": path}
         await self.app(scope, receive, send)
+
+
+def _path(scope: Scope) -> str:
+    raw: bytes = scope.get("raw_path") or b""
+    if not raw.startswith(b"/") or b"%2f" not in raw.lower():
+        path: str = scope["path"]
+        return path
+    segments = raw.decode("latin-1").split("/")
+    return "/".join(unquote(segment).replace("/", ESCAPED_SLASH) for segment in segments)
+
+
+def origin_form(scope: Scope) -> Scope:
+    """Give a request whose target is a whole URL as if it named the path alone (RFC 9112, section 3.2.2).
+
+    The host in the target goes before the Host header.
+    """
+    if scope["path"].startswith("/") or not (match := _ABSOLUTE.fullmatch(scope["path"])):
+        return scope
+    host = (b"host", match[1].encode("latin-1", "replace"))
+    others = [header for header in scope["headers"] if header[0] != b"host"]
+    raw = b"/".join([b"", *scope.get("raw_path", b"").split(b"/")[3:]])
+    return {**scope, "path": match[2] or "/", "raw_path": raw or b"/", "headers": [host, *others]}

@@ -3,6 +3,7 @@
 import logging
 import uuid
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -13,8 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fastprocesses_host.ogc.exceptions import InternalError, NotFound, OGCException, problem
 from fastprocesses_host.ogc.negotiation import problem_media_type
+from fastprocesses_host.web.pages import render_problem_page
 from fastprocesses_host.web.query import accept_of
 from fastprocesses_host.web.render import bodiless
+from fastprocesses_host.web.representation import wants_problem_page
 
 _log = logging.getLogger(__name__)
 
@@ -55,9 +58,15 @@ async def render_problem(request: Request, error: Exception) -> Response:
     told = as_ogc_exception(request, error)
     document = problem(told, quote(request.scope["path"]))
     headers = {"Vary": "Accept", **told.headers}
-    media_type = problem_media_type(accept_of(request))
-    response = Response(msgspec.json.encode(document), told.status, headers, media_type)
+    response = _rendered(request, document, headers)
     return bodiless(response) if request.method == "HEAD" else response
+
+
+def _rendered(request: Request, document: dict[str, Any], headers: dict[str, str]) -> Response:
+    if wants_problem_page(request):
+        return render_problem_page(request, document, headers)
+    media_type = problem_media_type(accept_of(request))
+    return Response(msgspec.json.encode(document), document["status"], headers, media_type)
 
 
 def as_ogc_exception(request: Request, error: Exception) -> OGCException:

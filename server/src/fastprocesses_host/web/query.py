@@ -7,8 +7,10 @@ from typing import Final
 from starlette.requests import Request
 
 from fastprocesses_host.ogc.exceptions import InvalidQueryParameter, NotAcceptable
+from fastprocesses_host.ogc.job_filters import NAMES as FILTERS
+from fastprocesses_host.ogc.job_filters import JobFilters, job_filters
 from fastprocesses_host.ogc.links import JSON
-from fastprocesses_host.ogc.negotiation import choose_representation, profile_asked
+from fastprocesses_host.ogc.negotiation import RESULTS, choose_representation, profile_asked
 from fastprocesses_host.ogc.preferences import Preferences, parse_prefer
 from fastprocesses_host.ogc.results import Wish
 
@@ -40,6 +42,28 @@ def list_of(request: Request, name: str) -> list[str]:
     return [value for value in values if value]
 
 
+def filters_of(request: Request) -> JobFilters:
+    """Read the filters of the job list; lists are written `a,b` or the parameter is given several times.
+
+    Raises:
+        InvalidQueryParameter: 400, a value cannot be used, or a filter has none.
+    """
+    given = {name: list_of(request, name) for name in FILTERS if name in request.query_params}
+    for name, values in given.items():
+        if not values:
+            raise InvalidQueryParameter(
+                f"The query parameter {name} has no value. Give it one, or leave it out."
+            )
+    return job_filters(
+        types=given.get("type", ()),
+        process_ids=given.get("processID", ()),
+        statuses=given.get("status", ()),
+        interval=one_value(request, "datetime"),
+        min_durations=given.get("minDuration", ()),
+        max_durations=given.get("maxDuration", ()),
+    )
+
+
 def preferences_of(request: Request) -> Preferences:
     """Give what the Prefer headers say."""
     return parse_prefer(request.headers.getlist("prefer"))
@@ -59,7 +83,7 @@ def wish_of(request: Request) -> Wish:
         accept=accept,
         return_preference=preferences.return_preference,
         profile=profile_asked(
-            "ogc-results",
+            RESULTS,
             accept=accept,
             accept_profile=",".join(headers.getlist("accept-profile")),
             preferences=preferences,

@@ -37,14 +37,35 @@ class Rendered(msgspec.Struct, frozen=True):
     body: bytes
     etag: str
     raw_headers: list[tuple[bytes, bytes]]
+    encoded: dict[str, bytes] = msgspec.field(default_factory=dict)
+    """The body by content coding, compressed when it is first asked for."""
 
 
-def render(document: Any, links: Sequence[Link] = (), *, media_type: str = JSON) -> Rendered:
-    """Encode a document once for many answers; its links are headers too, unless they are many."""
+class KeptResponse(Response):
+    """An answer whose body is kept for other clients; what it is compressed to is kept too."""
+
+    encoded: dict[str, bytes]
+
+
+def render(
+    document: Any,
+    links: Sequence[Link] = (),
+    *,
+    media_type: str = JSON,
+    headers: Mapping[str, str] | None = None,
+) -> Rendered:
+    """Encode a document once for many answers; its links are headers too, unless they are many.
+
+    Args:
+        document: Struct or dict.
+        links: Of it.
+        media_type: What it is.
+        headers: Further headers.
+    """
     body = _encode(document)
     etag = f'W/"{blake2b(body, digest_size=12).hexdigest()}"'
-    headers = {"Vary": "Accept", "Cache-Control": "no-cache", "ETag": etag, **links_as_header(links)}
-    return Rendered(body, etag, Response(body, 200, headers, media_type).raw_headers)
+    told = {"Vary": "Accept", "Cache-Control": "no-cache", "ETag": etag, **links_as_header(links)}
+    return Rendered(body, etag, Response(body, 200, {**told, **(headers or {})}, media_type).raw_headers)
 
 
 class RenderedDocuments:
@@ -71,8 +92,8 @@ class RenderedDocuments:
 
 def respond_rendered(request: Request, rendered: Rendered) -> Response:
     """Answer with a rendered document, or 304 when the client has it already (RFC 9110, section 13.1.2)."""
-    response = Response()
-    response.raw_headers = rendered.raw_headers.copy()
+    response = KeptResponse()
+    response.raw_headers, response.encoded = rendered.raw_headers.copy(), rendered.encoded
     if etag_matches(request.headers.get("if-none-match", ""), rendered.etag):
         response.status_code = 304
         del response.headers["Content-Type"], response.headers["Content-Length"]
@@ -89,9 +110,38 @@ def etag_matches(if_none_match: str, etag: str) -> bool:
     return "*" in known or etag.removeprefix("W/") in known
 
 
+def strong_etag(*parts: Any) -> str:
+    """Give the entity tag of an answer that is the same, byte for byte, whenever these parts are."""
+    return f'"{blake2b(_encode(parts), digest_size=16).hexdigest()}"'
+
+
+def is_known(request: Request, etag: str) -> bool:
+    """Tell whether the client has what it asks for already; not where `etag` is empty."""
+    return bool(etag) and etag_matches(request.headers.get("if-none-match", ""), etag)
+
+
+def not_modified(etag: str) -> Response:
+    """Answer that the client has it already (RFC 9110, section 15.4.5)."""
+    return Response(status_code=304, headers={"ETag": etag})
+
+
 def links_as_header(links: Sequence[Link]) -> dict[str, str]:
     """Give the links of a body as a header too, unless they are many (Part 1, /rec/core/link-header)."""
     return {"Link": link_header(links)} if 0 < len(links) <= MAX_LINK_HEADERS else {}
+
+
+def contained(response: Response) -> Response:
+    """Let a browser take a value for what it is said to be, and keep scripts in it away from our origin."""
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    media_type = response.headers.get("content-type", "").partition(";")[0]
+    if media_type in _SCRIPTED:
+        response.headers["Content-Security-Policy"] = "sandbox allow-scripts allow-popups allow-forms"
+    return response
+
+
+_SCRIPTED: Final = frozenset(
+    {"text/html", "application/xhtml+xml", "image/svg+xml", "application/xml", "text/xml"}
+)
 
 
 def bodiless(response: Response) -> Response:

@@ -8,10 +8,15 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from fastprocesses_host.ogc.exceptions import MethodNotAllowed
-from fastprocesses_host.web.query import check_representation
+from fastprocesses_host.ogc.links import JSON
+from fastprocesses_host.web.coding import choice_of, encode_answer, is_long
 from fastprocesses_host.web.render import bodiless
+from fastprocesses_host.web.representation import prefers_page, representation_of
 
 Handler = Callable[[Request], Awaitable[Response]]
+
+Page = Callable[[Request, Handler], Awaitable[Response]]
+"""Answers with the HTML page of a resource; the handler gives the JSON."""
 
 
 def resource(
@@ -21,6 +26,7 @@ def resource(
     post: Handler | None = None,
     delete: Handler | None = None,
     negotiated: bool = True,
+    page: Page | None = None,
 ) -> Route:
     """Make the route of one resource.
 
@@ -31,9 +37,11 @@ def resource(
         delete: Answers DELETE.
         negotiated: Refuse clients that accept none of our representations, before anything is done for them.
             Not for answers in media types of their own: results, the API definition.
+        page: Answers clients that want HTML.
     """
     handlers = {"GET": get, "HEAD": get, "POST": post, "DELETE": delete}
-    return Route(path, Resource({method: h for method, h in handlers.items() if h}, negotiated=negotiated))
+    given = {method: handler for method, handler in handlers.items() if handler}
+    return Route(path, Resource(given, negotiated=negotiated, page=page))
 
 
 class Resource:
@@ -42,14 +50,19 @@ class Resource:
     One for all its methods, so that 405 and OPTIONS name them all (RFC 9110, section 15.5.6).
     """
 
-    def __init__(self, handlers: dict[str, Handler], *, negotiated: bool) -> None:
+    def __init__(self, handlers: dict[str, Handler], *, negotiated: bool, page: Page | None = None) -> None:
         self.handlers = handlers
         self.negotiated = negotiated
+        self.page = page
         self.allowed = (*handlers, "OPTIONS")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        response = await self.respond(Request(scope, receive, send))
+        request = Request(scope, receive, send)
+        choice = choice_of(request)
+        response = await self.respond(request)
+        if is_long(response) or choice.must:
+            response = await encode_answer(request, response, choice)
         if scope["method"] == "HEAD":
             response = bodiless(response)
         await response(scope, receive, send)
@@ -59,13 +72,20 @@ class Resource:
 
         Raises:
             MethodNotAllowed: 405, the resource has no such method.
-            NotAcceptable: 406, see `check_representation`.
+            NotAcceptable: 406, see `representation_of`.
         """
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={"Allow": ", ".join(sorted(self.allowed))})
         handler = self.handlers.get(request.method)
         if handler is None:
             raise MethodNotAllowed(request.method, self.allowed)
-        if self.negotiated:
-            check_representation(request)
+        if self.page is not None and self._wants_page(request):
+            return await self.page(request, handler)
+        if self.negotiated and self.page is None:
+            representation_of(request, has_page=False)
         return await handler(request)
+
+    def _wants_page(self, request: Request) -> bool:
+        if self.negotiated:
+            return representation_of(request, has_page=True) == "html"
+        return prefers_page(request, JSON)

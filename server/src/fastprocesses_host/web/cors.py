@@ -1,0 +1,99 @@
+"""Scripts of other sites: which may use the service, and what they may read (Fetch standard, section 3.3)."""
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fastprocesses_host.ogc.exceptions import Forbidden
+from fastprocesses_host.web.problems import render_problem
+
+EXPOSED_HEADERS: Final = (
+    "Location",
+    "Link",
+    "Preference-Applied",
+    "Content-Location",
+    "Content-Range",
+    "Accept-Ranges",
+    "Content-Disposition",
+    "OGC-Output-Values-Count",
+    "Retry-After",
+    "ETag",
+    "Allow",
+)
+"""What scripts may read besides the basics (/rec/core/access-control-expose-headers)."""
+
+MAX_AGE_SECONDS: Final = 86_400
+"""How long a browser need not ask again; each has a limit of its own below this."""
+
+_METHODS: Final = "GET, HEAD, POST, DELETE, OPTIONS"
+_NAMES: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+(\s*,\s*[\w!#$%&'*+.^`|~-]+)*", re.ASCII)
+
+
+class CrossOrigin:
+    """Tell browsers what scripts of which origins may do; requests without an Origin pass untouched."""
+
+    def __init__(self, app: ASGIApp, *, origins: Collection[str]) -> None:
+        self.app = app
+        self.origins = frozenset(origin.lower() for origin in origins)
+        self.are_all = "*" in self.origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what a browser asks before it sends a request; name the origin in any other answer."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        origin = next((value for name, value in scope["headers"] if name == b"origin"), b"").decode("latin-1")
+        if not origin and self.are_all:
+            await self.app(scope, receive, send)
+        elif origin and scope["method"] == "OPTIONS" and _is_preflight(scope):
+            await (await self._preflight(Request(scope), origin))(scope, receive, send)
+        else:
+            await self._pass_on(origin, scope, receive, send)
+
+    def _allowed(self, origin: str) -> str:
+        """Give the value of Access-Control-Allow-Origin; empty: the origin is not allowed."""
+        if self.are_all:
+            return "*"
+        return origin if origin.lower() in self.origins else ""
+
+    async def _preflight(self, request: Request, origin: str) -> Response:
+        vary = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
+        if not (allowed := self._allowed(origin)):
+            refused = Forbidden(
+                "Scripts of this origin may not use the service; who runs it decides that (cors_origins).",
+                headers={"Vary": vary},
+            )
+            return await render_problem(request, refused)
+        wanted = request.headers.get("access-control-request-headers", "").strip()
+        headers = {
+            "Access-Control-Allow-Origin": allowed,
+            "Access-Control-Allow-Methods": _METHODS,
+            "Access-Control-Allow-Headers": wanted if _NAMES.fullmatch(wanted) else "*",
+            "Access-Control-Max-Age": str(MAX_AGE_SECONDS),
+            "Vary": vary,
+        }
+        return Response(status_code=204, headers=headers)
+
+    async def _pass_on(self, origin: str, scope: Scope, receive: Receive, send: Send) -> None:
+        allowed = self._allowed(origin) if origin else ""
+
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if allowed:
+                    headers["Access-Control-Allow-Origin"] = allowed
+                    headers["Access-Control-Expose-Headers"] = ", ".join(EXPOSED_HEADERS)
+                if not self.are_all:
+                    headers.add_vary_header("Origin")
+            await send(message)
+
+        await self.app(scope, receive, send_named)
+
+
+def _is_preflight(scope: Scope) -> bool:
+    return any(name == b"access-control-request-method" for name, _ in scope["headers"])

@@ -1,0 +1,225 @@
+"""HTML pages, made from the JSON documents, and the files they need (/req/html/definition, /req/html/content)."""
+
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+from anyio import to_thread
+from fastprocesses_sdk.description import Link
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fastprocesses_host.ogc.conformance import common, part1_v10
+from fastprocesses_host.ogc.exceptions import NotFound
+from fastprocesses_host.ogc.links import HTML, JSON, as_html, as_json, link_header
+from fastprocesses_host.web.base_url import urls_of
+from fastprocesses_host.web.render import KeptResponse, etag_matches
+from fastprocesses_host.web.resource import Handler, Page, resource
+from fastprocesses_host.web.templating import templates
+
+Document = dict[str, Any]
+Title = str | Callable[[Document], str]
+
+PAGE_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+"""No script, nothing from elsewhere: what a plugin or a caller wrote is only ever text."""
+
+INTERACTIVE_HEADERS: Final = {
+    **PAGE_HEADERS,
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+}
+"""Of the page that runs scripts of ours: it may ask this service and nobody else."""
+
+_REPRESENTATIONS: Final = ("self", "alternate")
+
+
+def page_of(template: str, title: Title, *, headers: Mapping[str, str] = PAGE_HEADERS) -> Page:
+    """Make the page of a resource from the JSON document that its handler answers.
+
+    Args:
+        template: Shows the document: all of it.
+        title: Of the page, or what gives it for a document.
+        headers: Security headers of the page.
+    """
+
+    async def answer(request: Request, handler: Handler) -> Response:
+        told = await handler(unconditional(request))
+        if told.status_code != 200:
+            return told
+        document = msgspec.json.decode(told.body)
+        named = title if isinstance(title, str) else title(document)
+        return await respond_page(request, template, named, document, told, headers)
+
+    return answer
+
+
+async def respond_page(
+    request: Request,
+    template: str,
+    title: str,
+    document: Document,
+    told: Response,
+    headers: Mapping[str, str] = PAGE_HEADERS,
+) -> Response:
+    """Answer with the page of a document, or 304 when the client has it.
+
+    Args:
+        request: For it.
+        template: Shows the document.
+        title: Of the page.
+        document: All that is to be seen.
+        told: The JSON answer; its headers hold for the page too, where they are not about the JSON itself.
+        headers: Security headers of the page.
+    """
+    urls = urls_of(request)
+    links = document.get("links", [])
+    self_url = next(
+        (link["href"] for link in links if link["rel"] == "self"), _requested_url(request, urls.base)
+    )
+    json_type = told.headers.get("content-type", JSON)
+    own = [
+        Link(href=as_html(self_url), rel="self", type=HTML, title="This document"),
+        Link(href=as_json(self_url), rel="alternate", type=json_type, title="This document as JSON"),
+    ]
+    context = {
+        "title": title,
+        "service": request.app.state.settings.title,
+        "base": urls.base,
+        "document": document,
+        "links": [
+            *map(msgspec.to_builtins, own),
+            *(link for link in links if link["rel"] not in _REPRESENTATIONS),
+        ],
+        "json_url": as_json(self_url),
+        "json_type": json_type,
+        "language": told.headers.get("content-language", ""),
+    }
+    body = await to_thread.run_sync(_render, template, context, limiter=request.app.state.parsing)
+    kept = {name: value for name, value in told.headers.items() if name not in _ABOUT_THE_JSON}
+    response = Response(body, told.status_code, {**kept, "Link": link_header(own), **headers}, HTML)
+    return _with_etag(request, response) if "etag" in told.headers else response
+
+
+_ABOUT_THE_JSON: Final = frozenset({"content-length", "content-type", "etag", "link"})
+
+
+def render_problem_page(
+    request: Request, document: Mapping[str, Any], headers: Mapping[str, str]
+) -> Response:
+    """Give the page of a problem document."""
+    try:
+        base = urls_of(request).base
+    except HTTPException:  # the problem may be that nobody knows where we are
+        base = request.scope.get("root_path", "").rstrip("/")
+    context = {
+        "title": str(document.get("title", "Problem")),
+        "service": request.app.state.settings.title,
+        "base": base,
+        "document": document,
+        "json_url": "",
+        "json_type": "",
+        "language": "",
+    }
+    body = _render("problem.html", context)
+    return Response(body, int(document["status"]), {**headers, **PAGE_HEADERS}, HTML)
+
+
+def unconditional(request: Request) -> Request:
+    """Give the same request without If-None-Match: the tag of the JSON document is not the page's."""
+    kept = [header for header in request.scope["headers"] if header[0] != b"if-none-match"]
+    return Request({**request.scope, "headers": kept}, request.receive)
+
+
+def _render(template: str, context: Mapping[str, Any]) -> bytes:
+    return templates().get_template(template).render(context).encode()
+
+
+def _requested_url(request: Request, base: str) -> str:
+    path: str = request.scope["path"].removeprefix(request.scope.get("root_path", "").rstrip("/"))
+    return base + quote(path)
+
+
+def _with_etag(request: Request, response: Response) -> Response:
+    etag = f'W/"{blake2b(response.body, digest_size=12).hexdigest()}"'
+    response.headers["ETag"] = etag
+    if not etag_matches(request.headers.get("if-none-match", ""), etag):
+        return response
+    headers = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
+    return Response(status_code=304, headers=headers)
+
+
+class StaticFile(msgspec.Struct, frozen=True):
+    """A file that pages need."""
+
+    body: bytes
+    media_type: str
+    etag: str
+    encoded: dict[str, bytes]
+
+
+def _static_folder() -> Traversable:
+    return files("fastprocesses_host.web") / "static"
+
+
+def _swagger_folder() -> Traversable:
+    from swagger_ui_bundle import swagger_ui_path
+
+    folder: Traversable = swagger_ui_path
+    return folder
+
+
+_STATIC: Final[Mapping[str, tuple[Callable[[], Traversable], str]]] = {
+    "pages.css": (_static_folder, "text/css; charset=utf-8"),
+    "api.js": (_static_folder, "text/javascript; charset=utf-8"),
+    "swagger-ui.css": (_swagger_folder, "text/css; charset=utf-8"),
+    "swagger-ui-bundle.js": (_swagger_folder, "text/javascript; charset=utf-8"),
+}
+
+
+async def static(request: Request) -> Response:
+    """Answer a file of ours.
+
+    Raises:
+        NotFound: 404, no page needs a file of this name.
+    """
+    name = request.path_params["name"]
+    if name not in _STATIC:
+        raise NotFound
+    known: dict[str, StaticFile] = request.app.state.static
+    if name not in known:
+        known[name] = await to_thread.run_sync(_read, name, limiter=request.app.state.parsing)
+    file = known[name]
+    headers = {
+        "ETag": file.etag,
+        "Cache-Control": "public, no-cache",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if etag_matches(request.headers.get("if-none-match", ""), file.etag):
+        return Response(status_code=304, headers=headers)
+    response = KeptResponse(file.body, 200, headers, file.media_type)
+    response.encoded = file.encoded
+    return response
+
+
+def _read(name: str) -> StaticFile:
+    folder, media_type = _STATIC[name]
+    body = (folder() / name).read_bytes()
+    return StaticFile(body, media_type, f'"{blake2b(body, digest_size=12).hexdigest()}"', {})
+
+
+ROUTES: Final = (resource("/static/{name}", get=static, negotiated=False),)
+CONFORMANCE: Final = (*part1_v10("html"), *common("html"))
