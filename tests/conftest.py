@@ -34,7 +34,8 @@ class ByService(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith("tests/chaos/"):
             return nodeid
-        return "tests/web" if nodeid.startswith("tests/web/") else nodeid.split("::")[0]
+        shared = ("tests/web", "tests/cite", "tests/conformance")
+        return next((folder for folder in shared if nodeid.startswith(folder + "/")), nodeid.split("::")[0])
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:

@@ -33,6 +33,9 @@ HOMES = {
     "jsonschema": {"schemas"},
     "jsonschema_rs": {"schemas"},
     "typer": {"cli"},
+    "httpx2": {"cli"},
+    "copier": {"cli"},
+    "rich": {"cli"},
     "hypercorn": {"serving"},
 }
 """Third-party packages that only certain modules may know."""
