@@ -73,7 +73,10 @@ def test_each_plugin_and_process_is_told_with_what_to_change(environ):
     at = lines.index("terse (checked_terse 1.0, checked_terse)")
     assert lines[at + 1] == "  terse"
     assert lines[at + 2].startswith("    warning: description: It says no more than the title")
-    assert any(line.startswith("    error: example/inputs/x: ") for line in lines)
+    assert any(
+        line.startswith("  error: it is left out: ") and "the input 'x' does not fit" in line
+        for line in lines
+    )
     assert any(line.startswith("  error: it is left out: ") and "no licence found" in line for line in lines)
     assert lines[-1].endswith("2 errors, 2 warnings")
 
