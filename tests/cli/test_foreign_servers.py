@@ -428,6 +428,40 @@ def test_a_request_from_a_file_is_sent_with_what_is_added(server: ForeignServer,
     ]
 
 
+@pytest.mark.parametrize(
+    ("schema", "document", "files"),
+    [
+        (
+            {"type": "array", "items": OUTPUTS["image"]["schema"]},
+            ["SUkq", "SUkrSQ=="],
+            {"pictures-0.tif": b"II*", "pictures-1.tif": b"II+I"},
+        ),
+        (
+            {"type": "array"},
+            [{"value": "SUkq", "encoding": "base64", "mediaType": "image/tiff"}, {"href": "/api/far.tif"}],
+            {"pictures-0.tif": b"II*", "pictures-1.tif": TIFF},
+        ),
+        ({"type": "array"}, ["SUkq", 1], {"pictures.json": b'["SUkq", 1]'}),
+        ({"type": "array"}, [], {"pictures.json": b"[]"}),
+    ],
+    ids=["described", "qualified", "no files", "nothing"],
+)
+def test_an_array_of_files_goes_into_a_folder_file_by_file(
+    server: ForeignServer, tmp_path: Path, schema: Any, document: Any, files: dict[str, bytes]
+):
+    server.page("/processes/greet", {"id": "greet", "outputs": {"pictures": {"schema": schema}}})
+    server.page("/far.tif", TIFF, Content_Type="image/tiff")
+    server.execution = (
+        200,
+        {"Content-Type": "application/json"},
+        json.dumps({"pictures": document}).encode(),
+    )
+    done = run(server, "execute", "greet", "-o", f"{tmp_path}/out/")
+
+    assert done.exit_code == 0, done.output
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == files
+
+
 def test_the_name_of_an_output_is_no_way_out_of_the_folder(server: ForeignServer, tmp_path: Path):
     server.page("/processes/greet", {"id": "greet", "outputs": {"../../evil": {}, "b": {}}})
     server.execution = (200, {"Content-Type": "application/json"}, b'{"../../evil": 1, "b": 2}')

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from fastprocesses_host.cli.assignments import read_assignments
 from fastprocesses_host.cli.caller import Answer, Caller, Refused
-from fastprocesses_host.cli.received import read_results
+from fastprocesses_host.cli.received import files_apart, read_results
 from fastprocesses_host.cli.saving import Destinations, read_destinations, save
 from fastprocesses_host.cli.told import CallError
 from fastprocesses_host.exits import Exit
@@ -70,6 +70,8 @@ def deliver(
         CallError: they cannot be read or written.
     """
     values = read_results(answer, description, order.wanted)
+    if order.places.folder:
+        values = files_apart(values, description, answer.url)
     save(values, order.places, caller, as_json=as_json)
 
 

@@ -118,6 +118,39 @@ def read_results(
     return {name: Value(media_type=answer.media_type, answer=answer, is_json=_is_json(answer.media_type))}
 
 
+def files_apart(values: Mapping[str, Value], description: Mapping[str, Any], base: str) -> dict[str, Value]:
+    """Give each file of an output that is an array of files as a value of its own, `NAME-0`, `NAME-1`…
+
+    Args:
+        values: The outputs.
+        description: The process description; empty when it is not known.
+        base: Where the results came from, for links that are relative.
+    """
+    outputs = description.get("outputs")
+    described = outputs if isinstance(outputs, Mapping) else {}
+    apart: dict[str, Value] = {}
+    for name, value in values.items():
+        files = _files(value, described.get(name), base)
+        apart |= {f"{name}-{number}": file for number, file in enumerate(files)} or {name: value}
+    return apart
+
+
+def _files(value: Value, description: Any, base: str) -> list[Value]:
+    """Give the files that an array is of; none: it is no such array."""
+    if not value.is_json:
+        return []
+    content = value.answer.read() if value.answer is not None else value.content
+    if content.lstrip()[:1] != b"[":
+        return []
+    schema = description.get("schema") if isinstance(description, Mapping) else None
+    items = schema.get("items") if isinstance(schema, Mapping) else None
+    files = [
+        _member(raw, {"schema": items}, base) for raw in msgspec.json.decode(content, type=list[msgspec.Raw])
+    ]
+    of_files = bool(_described_media(items)[0])
+    return files if all(of_files or file.href or not file.is_json for file in files) else []
+
+
 def _members(answer: Answer, names: Sequence[str]) -> dict[str, msgspec.Raw] | None:
     """Give the members of a results document; None: the JSON is a value itself.
 
