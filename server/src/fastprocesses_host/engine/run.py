@@ -41,6 +41,7 @@ class Run:
         self.is_untouched = True
         self._executor: Executor | None = None
         self._lock = threading.Lock()
+        self._reporting = threading.Lock()
         self._percent: int | None = None
         self._message: str | None = None
         self._lines: deque[bytes] = deque(maxlen=max_log_lines)
@@ -83,6 +84,10 @@ class Run:
         Raises:
             StoreUnavailable, StoreFull: it is kept for the next time.
         """
+        with self._reporting:
+            return self._report(store)
+
+    def _report(self, store: Store) -> Outcome:
         percent, message, lines = self.take()
         if percent is None and message is None and not lines:
             return "ok"
@@ -107,6 +112,14 @@ class Run:
             newer = list(self._lines)
             self._lines.clear()
             self._lines.extend([*lines, *newer])
+
+    def take_last(self) -> tuple[int | None, str | None, list[bytes]]:
+        """Take what is left for the end of the run, once a report under way has been written or given back.
+
+        Otherwise it could reach the store after the end, which takes no more lines.
+        """
+        with self._reporting:
+            return self.take()
 
     def take(self) -> tuple[int | None, str | None, list[bytes]]:
         """Take what was reported since the last time: percent, message, log lines."""

@@ -248,7 +248,7 @@ class Runner:
         *,
         staged: bool = False,
     ) -> operations.Outcome | None:
-        percent, message, lines = run.take()
+        percent, message, lines = run.take_last()
         if status == "successful":
             percent = 100
         if percent is not None:
