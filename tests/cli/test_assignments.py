@@ -249,4 +249,4 @@ def test_a_number_is_never_guessed_from_text(text: str):
         found = plain(value_of(text, {"type": "number"}))
     except NotOfThisKind:
         return
-    assert found == float(text.strip())
+    assert found == float(text.strip()) or found == int(text.strip())  # long whole numbers stay exact
