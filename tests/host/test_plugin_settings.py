@@ -12,7 +12,7 @@ from fastprocesses_host.settings import Settings
 
 from tests.host.engine import Engine, Worker, is_gone, running_engine
 from tests.host.plugins import install
-from tests.support import StoreServer, wait_until
+from tests.support import StoreServer, content_of, wait_until
 
 SECRET = "swordfish-47110815"
 PREFIX = "FASTPROCESSES_PLUGINS__PROCESSES_WITH_SETTINGS__"
@@ -135,11 +135,11 @@ def everything_known(engine: Engine, worker: Worker) -> Iterator[tuple[str, byte
             yield f"the store's {key!r}", client.dump(key) or b""
     for process in worker.worker_process.children(recursive=True):
         folder = Path(f"/proc/{process.pid}")
-        yield f"the environment of {process.name()}", (folder / "environ").read_bytes()
-        yield f"the command line of {process.name()}", (folder / "cmdline").read_bytes()
+        yield f"the environment of {process.pid}", content_of(folder / "environ")
+        yield f"the command line of {process.pid}", content_of(folder / "cmdline")
     for file in Path(engine.folder).rglob("*"):
         if file.is_file() and file.name != "settings.toml":
-            yield str(file), file.read_bytes()
+            yield str(file), content_of(file)
 
 
 @pytest.mark.parametrize("how", ["returned", "declared", "bug"])
