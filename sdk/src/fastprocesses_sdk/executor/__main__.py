@@ -28,7 +28,7 @@ from fastprocesses_sdk.executor.protocol import (
     Result,
     Started,
 )
-from fastprocesses_sdk.executor.running import RunningJob
+from fastprocesses_sdk.executor.running import MIN_PROGRESS_SECONDS, RunningJob
 from fastprocesses_sdk.executor.surroundings import Surroundings
 from fastprocesses_sdk.lifeline import (
     end_family_of_this_process,
@@ -87,8 +87,9 @@ def yield_to_others() -> None:
 class Executor:
     """One connection to a worker: a thread that reads frames, the main thread that runs jobs."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, min_progress_seconds: float = MIN_PROGRESS_SECONDS) -> None:
         self._connection = connection
+        self._min_progress_seconds = min_progress_seconds
         self._send_lock = threading.Lock()
         self._jobs: queue.SimpleQueue[Execute] = queue.SimpleQueue()
         self._running: RunningJob | None = None
@@ -142,7 +143,7 @@ class Executor:
         if isinstance(frame, Configure):
             self._settings[frame.source] = frame.settings
         elif isinstance(frame, Execute):
-            self._running = RunningJob(self.send, frame)
+            self._running = RunningJob(self.send, frame, self._min_progress_seconds)
             self._jobs.put(frame)
         elif isinstance(frame, Cancel):
             running = self._running

@@ -20,7 +20,6 @@ from typing import Any, BinaryIO
 import msgspec
 from msgspec import Struct
 
-from fastprocesses_sdk.executor import running
 from fastprocesses_sdk.executor.__main__ import Executor
 from fastprocesses_sdk.lifeline import end_with_parent
 
@@ -60,10 +59,9 @@ def main() -> None:
     signal.signal(
         signal.SIGINT, signal.default_int_handler
     )  # how a job is cancelled; it may have been ignored
-    running._MIN_PROGRESS_SECONDS = 0.0  # tests want to see all of it
     ours, theirs = socket.socketpair()
     threading.Thread(target=_pump_in, args=(incoming, ours), name="pipe", daemon=True).start()
-    Executor(_Connection(theirs, outgoing)).serve()
+    Executor(_Connection(theirs, outgoing), min_progress_seconds=0.0).serve()  # tests want to see all of it
 
 
 def _private_streams() -> tuple[BinaryIO, BinaryIO]:

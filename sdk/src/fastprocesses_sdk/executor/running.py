@@ -12,7 +12,7 @@ MOST_MESSAGE_CHARACTERS = 1000
 MOST_LINE_CHARACTERS = 8192
 _MOST_FIELDS = 64
 _MOST_FIELD_CHARACTERS = 2048
-_MIN_PROGRESS_SECONDS = 0.02
+MIN_PROGRESS_SECONDS = 0.02
 _MAX_LOG_FRAMES = 10_000
 _LARGEST_INTEGER = 2**53
 
@@ -24,12 +24,18 @@ class RunningJob:
     comes from a copy of the process (a fork), whose words would get between those of the executor.
     """
 
-    def __init__(self, send: Callable[[Frame], None], execute: Execute) -> None:
+    def __init__(
+        self,
+        send: Callable[[Frame], None],
+        execute: Execute,
+        min_progress_seconds: float = MIN_PROGRESS_SECONDS,
+    ) -> None:
         self.job = execute.job
         self.claim = execute.claim
         self.is_cancelled = False
         self._is_over = False
         self._send = send
+        self._min_progress_seconds = min_progress_seconds
         self._process_id = os.getpid()
         self._lock = threading.Lock()
         self._percent: int | None = None
@@ -55,7 +61,7 @@ class RunningJob:
             self._percent = self._percent if percent is None else percent
             self._message = self._message if message is None else plain(message[:MOST_MESSAGE_CHARACTERS])
             self._is_pending = True
-            is_due = time.monotonic() - self._sent_seconds >= _MIN_PROGRESS_SECONDS
+            is_due = time.monotonic() - self._sent_seconds >= self._min_progress_seconds
         if is_due:
             self.flush_progress()
 

@@ -4,6 +4,7 @@ import msgspec
 from fastprocesses_sdk.describe import discover
 from fastprocesses_sdk.description import Discovery, PluginRecord
 
+from fastprocesses_host.cli.tables import aligned, plain
 from fastprocesses_host.settings import Settings
 
 _HEADINGS = ("NAME", "VERSION", "SOURCE", "STATE", "PROCESSES")
@@ -23,13 +24,12 @@ def as_table(found: Discovery) -> str:
     """Write one line a plugin, and the reason below one that is left out."""
     if not found.plugins:
         return "No plugins are installed here. Try `pip install fastprocesses-echo`."
-    rows = [_HEADINGS, *map(_row, found.plugins)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
-    lines = []
-    for row, record in zip(rows, [None, *found.plugins], strict=True):
-        lines.append("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
-        if record is not None and record.reason:
-            lines.append("    " + " ".join(record.reason.split()))
+    headings, *rows = aligned([_HEADINGS, *map(_row, found.plugins)]).split("\n")
+    lines = [headings]
+    for row, record in zip(rows, found.plugins, strict=True):
+        lines.append(row)
+        if record.reason:
+            lines.append("    " + plain(" ".join(record.reason.split())))
     return "\n".join(lines)
 
 
