@@ -1,12 +1,9 @@
 """What tests of several folders use: a store server to do harm to, a short folder, waiting for an event."""
 
 import contextlib
-import random
-import select
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,45 +60,6 @@ def wait_until(is_true: Callable[[], object], seconds: float = 10.0, what: str =
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not come true within {seconds} s")
         time.sleep(0.02)
-
-
-class EatingProxy:
-    """Stands between us and the store, and eats replies: the command was done, and its caller never hears of it."""
-
-    def __init__(self, target: Path, folder: Path, seed: int) -> None:
-        self.url = f"unix://{folder / 'proxy'}"
-        self.share = 0.0
-        self.eaten = 0
-        self._random = random.Random(seed)
-        self._target = str(target)
-        self._server = socket.socket(socket.AF_UNIX)
-        self._server.bind(str(folder / "proxy"))
-        self._server.listen(64)
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with client, socket.socket(socket.AF_UNIX) as store:
-            store.connect(self._target)
-            while True:
-                for source in select.select([client, store], [], [])[0]:
-                    data = source.recv(65536)
-                    if not data:
-                        return
-                    if source is store and self._random.random() < self.share:
-                        self.eaten += 1
-                        return
-                    (store if source is client else client).sendall(data)
 
 
 def content_of(path: Path) -> bytes:

@@ -15,20 +15,21 @@ LAYERS = [
     {"store"},
     {"catalog", "encodings"},
     {"inputs"},
-    {"queue"},
+    {"queue", "retirement"},
     {"engine"},
     {"host", "actors"},
     {"web"},
     {"app"},
-    {"serving", "listening", "private_store", "child", "supervisor"},
+    {"draining", "part"},
+    {"asgi_servers", "uvicorn_protocol", "serving", "listening", "private_store", "child", "supervisor"},
     {"embedded"},
     {"cli"},
 ]
 """Lowest first; a module imports from its own layer and from those before it."""
 
 HOMES = {
-    "starlette": {"web", "app"},
-    "dramatiq": {"queue", "actors", "engine", "child"},
+    "starlette": {"web", "app", "asgi_servers"},
+    "dramatiq": {"queue", "retirement", "actors", "engine", "child"},
     "redis": {"store", "queue", "embedded", "supervisor"},
     "jsonschema": {"schemas"},
     "jsonschema_rs": {"schemas"},
@@ -36,7 +37,8 @@ HOMES = {
     "httpx2": {"cli"},
     "copier": {"cli"},
     "rich": {"cli"},
-    "hypercorn": {"serving"},
+    "hypercorn": {"asgi_servers"},
+    "uvicorn": {"asgi_servers", "uvicorn_protocol"},
 }
 """Third-party packages that only certain modules may know."""
 

@@ -151,7 +151,8 @@ class Service(Command):
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         every = {"Content-Type": "application/json"} if data is not None else {}
         try:
-            connection.request(method, parts.path, data, every | dict(headers or {}))
+            target = parts.path + (f"?{parts.query}" if parts.query else "")
+            connection.request(method, target, data, every | dict(headers or {}))
             return Answer(connection.getresponse())
         finally:
             connection.close()

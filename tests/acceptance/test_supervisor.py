@@ -1,6 +1,8 @@
 """The supervisor with small children of its own, in a process of its own."""
 
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -27,13 +29,17 @@ def tell(level, sentence):
 made = [
     Part(
         name=name,
-        command=lambda code=code: [sys.executable, "-c", code, log],
+        command=lambda launch, code=code: [sys.executable, "-c", code, log, str(launch.report_fd)],
         stage=stage,
         stop_seconds=seconds,
+        retire_seconds=None if name == "store" else 30,
+        heed=(lambda line: line == b"ready") if name.startswith("told") else None,
     )
     for name, code, stage, seconds in parts
 ]
-sys.exit(int(Supervisor(made, drain_seconds=drain_seconds, tell=tell).run()))
+supervisor = Supervisor(made, drain_seconds=drain_seconds, tell=tell)
+supervisor.ready = True in [part.heed is not None for part in made]
+sys.exit(int(supervisor.run()))
 """
 NOTE = """
 import os, signal, subprocess, sys, time
@@ -49,6 +55,20 @@ def polite(name: str) -> str:
     return NOTE + (
         f"def stop(*_):\n    note('stopped {name}')\n    sys.exit()\n"
         f"signal.signal(signal.SIGTERM, stop)\nnote('up {name}')\nwhile True: signal.pause()"
+    )
+
+
+def replaceable(name: str, prepare: str = "") -> str:
+    """A child that says when it is ready, and retires when it is told and a file says that it may."""
+    return NOTE + (
+        f"def retire(*_):\n    note('retiring {name} ' + str(os.getpid()))\n"
+        "    while not os.path.exists(sys.argv[1] + '.may-end'): time.sleep(0.01)\n"
+        f"    note('retired {name}')\n    sys.exit()\n"
+        f"def stop(*_):\n    note('stopped {name}')\n    sys.exit()\n"
+        "signal.signal(signal.SIGUSR1, retire)\nsignal.signal(signal.SIGTERM, stop)\n"
+        f"{prepare}\n"
+        f"note('up {name} ' + str(os.getpid()))\nos.write(int(sys.argv[2]), b'ready\\n')\n"
+        "while True: signal.pause()"
     )
 
 
@@ -108,7 +128,7 @@ def test_a_child_that_cannot_use_its_settings_ends_everything_at_once(tmp_path: 
     assert not [line for line in running.lines("warning") if "host" in line]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_children_are_stopped_stage_by_stage(tmp_path: Path, number: signal.Signals):
     parts = [
         ("store", polite("store"), 3, 5.0),
@@ -172,3 +192,83 @@ def test_what_a_dead_child_leaves_behind_is_killed(tmp_path: Path):
         worker.kill()
 
         assert survivors(left) == []
+
+
+def test_hangup_replaces_one_part_after_the_other_workers_first(tmp_path: Path):
+    parts = [
+        ("store", polite("store"), 3, 5.0),
+        ("told host", replaceable("host"), 1, 5.0),
+        ("told worker", replaceable("worker"), 2, 5.0),
+    ]
+    with supervised(tmp_path, *parts) as running:
+        running.await_lines("up", 3)
+        running.process.send_signal(signal.SIGHUP)
+        running.await_lines("retiring", 2)
+        order = [line.rsplit(" ", 1)[0] for line in running.lines() if line.split()[1] != "store"][2:]
+
+        assert [line for line in order if line.startswith(("up", "retiring"))] == [
+            "up worker",
+            "retiring worker",
+            "up host",
+            "retiring host",
+        ]
+        assert len(psutil.Process(running.process.pid).children()) == 5, "the old ones end in their own time"
+        (tmp_path / "log.may-end").touch()
+        running.await_lines("retired", 2)
+        wait_until(lambda: len(psutil.Process(running.process.pid).children()) == 3, 5, "the old ones' end")
+        running.process.terminate()
+        assert running.process.wait(10) == Exit.OK
+        assert running.lines("stopped") == ["stopped host", "stopped worker", "stopped store"]
+
+
+def test_those_that_retire_are_stopped_with_the_others(tmp_path: Path):
+    worker = ("told worker", replaceable("worker"), 2, 0.5)
+    with supervised(tmp_path, worker) as running:
+        running.await_lines("up")
+        running.process.send_signal(signal.SIGHUP)
+        running.await_lines("retiring")
+        children = psutil.Process(running.process.pid).children()
+        running.process.terminate()
+
+        assert running.process.wait(10) == Exit.OK
+        assert len(children) == 2
+        assert survivors(children) == []
+
+
+def test_a_successor_that_does_not_start_leaves_the_old_one_at_work(tmp_path: Path):
+    fails = "if os.path.exists(sys.argv[1] + '.broken'): raise SystemExit(78)"
+    parts = [
+        ("told worker", replaceable("worker", fails), 2, 5.0),
+        ("told host", replaceable("host"), 1, 5.0),
+    ]
+    with supervised(tmp_path, *parts) as running:
+        before = running.await_lines("up", 2)
+        (tmp_path / "log.broken").touch()
+        running.process.send_signal(signal.SIGHUP)
+        running.await_lines("error: the new told worker ended with code 78; the old one goes on")
+        running.process.terminate()
+
+        assert running.process.wait(10) == Exit.OK
+        assert running.lines("up") == before, "the host is not replaced either"
+        assert running.lines("stopped") == ["stopped host", "stopped worker"]
+
+
+def test_hangup_of_its_terminal_stops_it(tmp_path: Path):
+    document = json.dumps([[("worker", polite("worker"), 1, 5.0)], 5.0, str(tmp_path / "log")])
+    terminal, its_end = pty.openpty()
+    take_terminal = "import fcntl, termios\nfcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+    process = subprocess.Popen(
+        [sys.executable, "-c", take_terminal + SUPERVISE, document], stdin=its_end, start_new_session=True
+    )
+    os.close(its_end)
+    try:
+        wait_until(lambda: "up worker" in _text(tmp_path / "log"), 15, "the child")
+        os.close(terminal)
+        assert process.wait(10) == Exit.OK
+    finally:
+        process.kill()
+    assert "stopped worker" in _text(tmp_path / "log")
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""

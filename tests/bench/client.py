@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 ROUND_SECONDS = 60.0
+CONCURRENCY = 16
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -71,17 +72,19 @@ def _parsed(received: bytearray) -> Response | None:
     at = lower.find(b"\r\ncontent-length:")
     if at >= 0:
         length = int(lower[at + 17 : lower.index(b"\r\n", at + 17)])
-        body = received[end + 4 : end + 4 + length]
-        return Response(status, head, bytes(body)) if len(body) == length else None
+        if len(received) < end + 4 + length:
+            return None
+        return Response(status, head, bytes(memoryview(received)[end + 4 : end + 4 + length]))
     if b"\r\ntransfer-encoding: chunked" in lower:
-        return _unchunked(status, head, bytes(received[end + 4 :]))
+        if not received.endswith(b"0\r\n\r\n"):
+            return None
+        return _unchunked(status, head, bytes(memoryview(received)[end + 4 :]))
     return Response(status, head, b"")
 
 
 def _unchunked(status: int, head: bytes, data: bytes) -> Response | None:
-    if not data.endswith(b"0\r\n\r\n"):
-        return None
-    chunks, position = [], 0
+    chunks: list[bytes] = []
+    position = 0
     while True:
         line = data.find(b"\r\n", position)
         size = int(data[position:line].split(b";")[0], 16) if line >= 0 else -1
@@ -106,7 +109,8 @@ async def connections(url: str, count: int) -> AsyncIterator[list[Connection]]:
     """Open so many connections."""
     parts = urlsplit(url)
     loop = asyncio.get_running_loop()
-    opened = [(await loop.create_connection(Connection, parts.hostname, parts.port))[1] for _ in range(count)]
+    host, port = parts.hostname or "", parts.port or 80
+    opened = [(await loop.create_connection(Connection, host, port))[1] for _ in range(count)]
     try:
         yield opened
     finally:
@@ -117,7 +121,7 @@ async def connections(url: str, count: int) -> AsyncIterator[list[Connection]]:
 Work = Callable[[Connection], Awaitable[None]]
 
 
-async def rate(url: str, work: Work, *, count: int, concurrency: int = 16) -> float:
+async def rate(url: str, work: Work, *, count: int, concurrency: int = CONCURRENCY) -> float:
     """Do `work` so many times on so many connections; give how many a second."""
     async with connections(url, concurrency) as opened:
         left = iter(range(count))
@@ -141,6 +145,23 @@ async def times(url: str, work: Work, *, count: int) -> list[float]:
             await work(connection)
             took.append((time.perf_counter() - began) * 1000)
     return sorted(took)
+
+
+def asks(method: str, path: str, body: bytes = b"") -> Work:
+    """Give the work of one request that must succeed."""
+    data = request(method, path, body)
+
+    async def work(connection: Connection) -> None:
+        answer = await connection.ask(data)
+        assert answer.status == 200, answer
+
+    return work
+
+
+async def p50(url: str, work: Work, count: int) -> float:
+    """Give the median of the milliseconds, after a few to warm up."""
+    await times(url, work, count=3)
+    return percentile(await times(url, work, count=count), 0.5)
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

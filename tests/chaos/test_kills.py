@@ -12,9 +12,10 @@ from fastprocesses_host.ogc.exceptions import ResultNotAvailable, ServiceUnavail
 from fastprocesses_host.ogc.jobs import Status
 from fastprocesses_host.settings import Settings
 
+from tests.chaos.proxy import StoreProxy
 from tests.chaos.traces import strays
 from tests.host.engine import Engine, Worker, begun, is_gone, running_engine, running_host
-from tests.support import EatingProxy, StoreServer, wait_until
+from tests.support import StoreServer, wait_until
 
 BOUND_SECONDS = 10 + 4
 """A killed worker's jobs are final, or queued again, within 10 s; the rest is slack."""
@@ -168,19 +169,19 @@ def test_two_hosts_and_two_workers_share_one_store(settings: Settings, tmp_path:
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_eaten_replies_do_no_harm(own_store: StoreServer, tmp_path: Path, seed: int) -> None:
     folder = Path(own_store.url.removeprefix("unix://")).parent
-    proxy = EatingProxy(folder / "s", folder, seed)
+    proxy = StoreProxy(folder / "s", folder / "proxy", str(seed))
     settings = Settings(redis_url=proxy.url, slots=2, lease_seconds=2, tick_seconds=0.3)
     direct = Settings(redis_url=own_store.url)
     with running_engine(settings, tmp_path) as (engine, _), running_host(direct, tmp_path) as witness:
-        proxy.share = 0.05
+        proxy.shares["replies"] = 0.05
         accepted: list[str] = []
         until = time.monotonic() + 40
-        while (proxy.eaten <= 20 or len(accepted) < 3) and time.monotonic() < until:
+        while (proxy.done["ate replies"] <= 20 or len(accepted) < 3) and time.monotonic() < until:
             with contextlib.suppress(ServiceUnavailable, ResultNotAvailable):
                 accepted.append(engine.submit("double", {"number": 4}))
                 assert engine.execute("double", {"number": 4}) == 8
             time.sleep(0.002)
-        proxy.share = 0.0
+        proxy.heal()
         wait_until(lambda: nothing_left(witness), 20, "the end of all jobs")
         jobs = witness.jobs()
         assert len(accepted) >= 3
@@ -188,5 +189,5 @@ def test_eaten_replies_do_no_harm(own_store: StoreServer, tmp_path: Path, seed: 
         # What was taken and answered with 503 is dismissed by its host, or has ended before.
         assert {job.status for job in jobs} <= {Status.SUCCESSFUL, Status.DISMISSED}
         assert max(job.attempt for job in jobs) == 1
-        assert proxy.eaten > 20
+        assert proxy.done["ate replies"] > 20
     proxy.close()

@@ -1,8 +1,10 @@
 """Inputs: every form of a value, every fault told (S1.3, reading one value; /req/core/process-execute-input-*)."""
 
+import base64
 import json
 from typing import Any
 
+import fastprocesses_sdk as fp
 import msgspec
 import pytest
 from fastprocesses_host.inputs import MAX_FAULTS, check_request
@@ -444,3 +446,88 @@ def test_a_transmission_the_process_does_not_offer_is_refused():
             process(outputs=OUTPUTS, output_transmission=["value"]),
             ExecuteRequest(asked=asked("text=reference")),
         )
+
+
+def polygons(count: int) -> dict[str, Any]:
+    """Give a collection that is large enough to be recognised in its text."""
+    ring = [[0.5, 1], [2, 1], [2, 2], [0.5, 1]]
+    geometry = {"type": "Polygon", "coordinates": [ring]}
+    features = [{"type": "Feature", "properties": None, "geometry": geometry} for _ in range(count)]
+    return {"type": "FeatureCollection", "features": features}
+
+
+COLLECTION = described_input(fp.FeatureCollection.json_schema())
+LARGE = polygons(500)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        LARGE,
+        {"value": LARGE},
+        {"value": LARGE, "mediaType": GEOJSON},
+        {"value": LARGE, "format": {"mediaType": GEOJSON}},
+        {"value": {**LARGE, "more": 1}},
+        {**LARGE, "more": 1},
+        [LARGE],
+    ],
+)
+def test_a_large_collection_is_read_as_a_small_one(sent):
+    value, media_type = check(COLLECTION, sent)
+
+    assert {**value, "more": 1} == {**LARGE, "more": 1}
+    assert media_type == GEOJSON
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong"),
+    [
+        (("geometry", "coordinates", 0, 2, 1), "2"),
+        (("geometry", "coordinates", 0, 2), [1]),
+        (("geometry", "coordinates", 0), [[1, 2], [1, 2]]),
+        (("geometry", "type"), "Square"),
+        (("properties",), []),
+        (("type",), "feature"),
+    ],
+)
+@pytest.mark.parametrize("qualified", [False, True])
+def test_what_is_wrong_in_a_large_collection_is_told(place, wrong, qualified):
+    value = json.loads(json.dumps(LARGE))
+    inner = value["features"][250]
+    for step in place[:-1]:
+        inner = inner[step]
+    inner[place[-1]] = wrong
+    before = "/inputs/x/value/" if qualified else "/inputs/x/"
+    told = faults(COLLECTION, {"value": value, "mediaType": GEOJSON} if qualified else value)
+
+    assert all(each.startswith(f"{before}features/250/") for each in told), told
+
+
+def test_a_large_collection_in_another_format_than_it_has_is_refused():
+    large, small = ({"value": polygons(count), "mediaType": GML} for count in (500, 1))
+
+    assert faults(COLLECTION, large) == faults(COLLECTION, small)
+    assert faults(COLLECTION, {"value": LARGE, "encoding": 0}) == ["/inputs/x"]
+    assert faults(COLLECTION, {"value": LARGE, "encoding": "base64"}) == ["/inputs/x/value"]
+
+
+LARGE_BINARY = base64.b64encode(bytes(range(256)) * 100).decode()
+
+
+@pytest.mark.parametrize(
+    "text", [LARGE_BINARY, LARGE_BINARY.rstrip("="), LARGE_BINARY[:-4] + "AA==", "-_" * 9000]
+)
+@pytest.mark.parametrize("schema", [BINARY, {**BINARY, "format": "byte"}, {**BINARY, "minLength": 9}])
+def test_large_base64_is_read_as_small_is(schema, text):
+    for sent in (text, {"value": text}, {"value": text, "encoding": "base64", "mediaType": TIFF}):
+        assert check(described_input(schema), sent) == (text, TIFF)
+
+
+@pytest.mark.parametrize(
+    "text", [LARGE_BINARY + "?", "=" + LARGE_BINARY, LARGE_BINARY[:20_001], LARGE_BINARY + "==="]
+)
+def test_large_values_that_are_no_base64_are_refused(text):
+    assert faults(described_input(BINARY), text) == ["/inputs/x"]
+    assert faults(described_input(BINARY), {"value": text}) == ["/inputs/x/value"]
+    assert faults(described_input({**BINARY, "maxLength": 9}), LARGE_BINARY) == ["/inputs/x"]
+    assert faults(described_input(BINARY), [LARGE_BINARY, 1]) == ["/inputs/x"]

@@ -1,7 +1,11 @@
 """GeoJSON and bounding boxes keep what they came with."""
 
+import copy
 import datetime as dt
 import json
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
 import fastprocesses_sdk as fp
@@ -67,6 +71,108 @@ def test_changing_a_feature_keeps_the_rest(value):
         "geometry": {"type": "Point", "coordinates": [1, 2, 3]},
         "properties": {**(value["properties"] or {}), "new": 1},
     }
+
+
+def as_executed(value: Any, **how: Any) -> fp.FeatureCollection:
+    """Read a collection as a job does, its document checked before."""
+    read = reader_of(shape_of(fp.FeatureCollection))
+    collection: fp.FeatureCollection = read(
+        InputValue(data=json.dumps(value, **how).encode(), is_checked=True)
+    )
+    return collection
+
+
+def square(number: int) -> dict[str, Any]:
+    ring = [[0, 0], [number, 0], [number, number], [0, 0]] * 30
+    geometry = {"type": "Polygon", "coordinates": [ring]}
+    return {"type": "Feature", "id": number, "properties": {"n": number}, "geometry": geometry, "more": [1]}
+
+
+SQUARES = {"type": "FeatureCollection", "name": "squares", "features": [square(n) for n in range(1, 4)]}
+
+
+def write(collection: Any) -> Any:
+    return json.loads(writer_of(shape_of(fp.FeatureCollection))(collection, "").data)
+
+
+def test_a_collection_that_nobody_looked_at_goes_out_as_the_text_it_came_as():
+    written = writer_of(shape_of(fp.FeatureCollection))(as_executed(SQUARES, indent=3), "")
+
+    assert written.data == json.dumps(SQUARES, indent=3).encode()
+
+
+@given(collections)
+def test_a_collection_reads_the_same_in_whatever_order_it_is_looked_at(value):
+    for look in (
+        lambda collection: collection.members,
+        lambda collection: collection.type,
+        lambda collection: [feature.geometry for feature in collection.features],
+        lambda collection: [feature.members for feature in collection.features],
+        lambda collection: [(feature.id, feature.bbox, feature.type) for feature in collection.features],
+        lambda collection: copy.deepcopy(collection),
+        lambda collection: pickle.loads(pickle.dumps(collection)),
+    ):
+        collection = as_executed(value)
+        look(collection)
+
+        assert collection.__geo_interface__ == value
+        assert write(collection) == value
+        assert as_executed(value) == fp.FeatureCollection.of(value)
+
+
+@pytest.mark.parametrize("count", [3, 3000])
+def test_what_is_changed_in_a_collection_goes_out_changed(count):
+    value = {**SQUARES, "features": [square(n % 7 + 1) for n in range(count)]}
+    collection = as_executed(value)
+    first, second, third = collection.features[:3]
+    first.properties["n"] = "new"
+    second.geometry = fp.Point([1, 2])
+    assert third.geometry is not None
+    third.geometry.coordinates[0][0] = [9, 9]
+    third.members["more"] = "less"
+    collection.features.append(first.with_properties(m=1).with_geometry(None))
+    collection.members["name"] = "changed"
+    written = write(collection)
+
+    assert written["name"] == "changed"
+    assert written["features"][0] == square(1) | {"properties": {"n": "new"}}
+    assert written["features"][1] == square(2) | {"geometry": {"type": "Point", "coordinates": [1, 2]}}
+    assert written["features"][2]["geometry"]["coordinates"][0][0] == [9, 9]
+    assert written["features"][2]["more"] == "less"
+    assert written["features"][3:-1] == value["features"][3:]
+    assert written["features"][-1] == square(1) | {"geometry": None, "properties": {"n": "new", "m": 1}}
+
+
+@pytest.mark.parametrize(
+    ("change", "about"),
+    [
+        (lambda features: features[1].geometry.coordinates[0].append([1]), r"features\[1\].geometry"),
+        (lambda features: features[1].members.update(properties=[]), r"features\[1\].properties"),
+        (lambda features: features[1].geometry.coordinates[0].append([float("nan"), 1]), "NaN"),
+        (lambda features: features.append({"type": "Feature"}), r"features\[3\]"),
+    ],
+)
+def test_what_does_not_fit_any_more_is_refused(change, about):
+    collection = as_executed(SQUARES)
+    change(collection.features)
+
+    with pytest.raises((ValueError, TypeError), match=about):
+        write(collection)
+
+
+def test_all_threads_get_the_same_features():
+    collection = as_executed({**SQUARES, "features": [square(n) for n in range(500)]})
+    barrier = threading.Barrier(4)
+
+    def mark(name: str) -> None:
+        barrier.wait()
+        for feature in collection.features:
+            feature.properties[name] = True
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(mark, "abcd"))
+
+    assert all(len(feature["properties"]) == 5 for feature in write(collection)["features"])
 
 
 def test_geometries_are_of_their_kind():

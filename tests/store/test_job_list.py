@@ -12,7 +12,7 @@ from fastprocesses_host.store import operations
 from fastprocesses_host.store.client import Store
 from fastprocesses_host.store.ids import JobIds, created_ms, first_id_of
 from fastprocesses_host.store.keys import Keys
-from fastprocesses_host.store.operations import Page
+from fastprocesses_host.store.operations import Page, QueueLimits, Slot
 from fastprocesses_host.store.records import Limits, NewJob
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -22,6 +22,14 @@ from tests.support import StoreServer
 PROCESSES = ("buffer", "echo", "rare")
 OWNERS = ("ann", "bob")
 COUNT = 120
+LIMITS = QueueLimits(jobs=1000, of_caller=1000, of_process=1000)
+
+
+def take(store: Store, queue: str, claim: str) -> str:
+    slot = Slot(worker="w", queues=(queue,), lease_seconds=60)
+    claimed = store.run(operations.take(slot, claim))
+    assert claimed is not None
+    return claimed.job_id
 
 
 def make_job(store: Store, number: int, chance: random.Random) -> None:
@@ -34,19 +42,19 @@ def make_job(store: Store, number: int, chance: random.Random) -> None:
         process_version="1",
         description_digest="x",
         environment="default",
-        queue="default",
+        queue=f"q{number}",
         mode="async",
         listed=True,
         owner=chance.choice(OWNERS),
         limits=Limits(timeout_seconds=10, memory_mb=0),
         asked=AskedResults(),
     )
-    assert store.run(operations.accept(job, {}, max_queued_jobs=1000)).outcome == "ok"
+    assert store.run(operations.accept(job, {}, limits=LIMITS)).outcome == "ok"
     end = chance.choice(["accepted", "running", "successful", "failed", "dismissed"])
     if end == "accepted":
         return
     if end != "dismissed" or number % 2:
-        store.run(operations.claim(job_id, "w", "c", lease_seconds=60))
+        assert take(store, job.queue, "c") == job_id
     if end == "dismissed":
         store.run(operations.dismiss(job_id, "t", tombstone_seconds=60))
     elif end != "running":
@@ -224,15 +232,15 @@ def test_a_job_that_runs_again_started_with_its_latest_run(full):
     job_id = JobIds().make(full.check())
     job = NewJob(
         id=job_id, process_id="again", process_version="1", description_digest="x", environment="default",
-        queue="default", mode="async", listed=True, asked=AskedResults(),
+        queue="again", mode="async", listed=True, asked=AskedResults(),
         limits=Limits(timeout_seconds=10, memory_mb=0, retryable=True, max_attempts=2),
     )  # fmt: skip
-    full.run(operations.accept(job, {}, max_queued_jobs=1000))
-    full.run(operations.claim(job_id, "w", "c", lease_seconds=60))
+    full.run(operations.accept(job, {}, limits=LIMITS))
+    assert take(full, "again", "c") == job_id
     full.redis.hset(full.keys.job(job_id), "st", 1)
     full.run(operations.release(job_id, "c", untouched=False, reason="stopped", problem=b"{}"))
     waiting = full.run(operations.job(job_id))
-    full.run(operations.claim(job_id, "w", "c2", lease_seconds=60))
+    assert take(full, "again", "c2") == job_id
     again = full.run(operations.job(job_id))
     full.run(operations.dismiss(job_id, "t", tombstone_seconds=1))
     full.run(operations.dismiss(job_id, "t2", tombstone_seconds=1))

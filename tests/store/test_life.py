@@ -1,108 +1,48 @@
 """A job's life in the store: every script, in and out of its order, once and again."""
 
 import itertools
-import json
 import time
 
 import dramatiq
 import pytest
 from dramatiq.brokers.redis import RedisBroker
 from fastprocesses_host.ogc.job_filters import JobFilters
-from fastprocesses_host.ogc.jobs import AskedResults, Job, Status
+from fastprocesses_host.ogc.jobs import Status
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.client import Store, StoreFull
 from fastprocesses_host.store.ids import JobIds, created_ms
-from fastprocesses_host.store.operations import Claimed
-from fastprocesses_host.store.records import Limits, NewJob, StoredInput
+from fastprocesses_host.store.operations import QueueLimits
+from fastprocesses_host.store.records import NewJob, StoredInput, Told, decode_told, encode_told
 
-from tests.support import StoreServer
-
-IDS = JobIds()
-QUEUE = "default"
-
-
-def new_job(store: Store, *, listed: bool = True, deadline_ms: int | None = None, **limits: float) -> NewJob:
-    now_ms = store.check()
-    return NewJob(
-        id=IDS.make(now_ms),
-        process_id="echo",
-        process_version="1.0.0",
-        description_digest="abc",
-        environment="default",
-        queue=QUEUE,
-        mode="async",
-        listed=listed,
-        limits=Limits(**{"timeout_seconds": 10, "memory_mb": 0, **limits}),
-        asked=AskedResults(response="raw"),
-        deadline_ms=deadline_ms,
-    )
-
-
-def accept(store: Store, **options) -> str:
-    job = new_job(store, **options)
-    answer = store.run(operations.accept(job, {"message": StoredInput(b'"hi"')}, max_queued_jobs=1000))
-    assert answer.outcome == "ok"
-    return job.id
-
-
-def claim(store: Store, job_id: str, worker: str = "w1", claim_id: str = "c1", lease_seconds: float = 6):
-    return store.run(operations.claim(job_id, worker, claim_id, lease_seconds=lease_seconds))
-
-
-def finish(store: Store, job_id: str, claim_id: str = "c1", status="successful", **more):
-    return store.run(
-        operations.finish(job_id, claim_id, status, fields={"rc": "x"}, max_log_lines=10, **more)
-    )
-
-
-def read(store: Store, job_id: str) -> Job:
-    job = store.run(operations.job(job_id))
-    assert isinstance(job, Job), job
-    return job
-
-
-def dismiss(store: Store, job_id: str, token: str):
-    return store.run(operations.dismiss(job_id, token, tombstone_seconds=60))
-
-
-def recover(store: Store, lease_seconds: float = 6) -> int:
-    return store.run(operations.recover(lease_seconds=lease_seconds, worker_lost=b"{}", no_worker=b"{}"))
-
-
-def fetch(store: Store, worker: str = "w1") -> list[str]:
-    return [json.loads(data)["args"][0] for data in store.run(operations.fetch(worker, QUEUE, 10))]
-
-
-def keys_of(store: Store, job_id: str) -> list[bytes]:
-    prefix = store.keys.prefix
-    everything = store.redis.keys(prefix.replace("{", "\\{") + "*")
-    own = [key for key in everything if job_id.encode() in key]
-    for key in everything:
-        kind = store.redis.type(key)
-        if kind == b"zset":
-            members = store.redis.zrange(key, 0, -1)
-        elif kind == b"list":
-            members = store.redis.lrange(key, 0, -1)
-        elif kind == b"set":
-            members = list(store.redis.smembers(key))
-        elif kind == b"hash":
-            members = store.redis.hkeys(key)
-        else:
-            members = []
-        own += [key for member in members if job_id.encode() in member]
-    return own
+from tests.store.steps import (
+    IDS,
+    MANY,
+    QUEUE,
+    accept,
+    dismiss,
+    finish,
+    left_behind,
+    new_job,
+    read,
+    recover,
+    release,
+    slot,
+    take,
+    taken,
+    traces,
+)
+from tests.support import StoreServer, wait_until
 
 
 def test_a_job_goes_from_accepted_to_successful(store: Store) -> None:
     job_id = accept(store)
     job = read(store, job_id)
     assert (job.status, job.created, job.process_id) == (Status.ACCEPTED, created_ms(job_id), "echo")
-    assert fetch(store) == [job_id]
-    claimed = claim(store, job_id)
-    assert isinstance(claimed, Claimed)
+    claimed = take(store)
+    assert claimed is not None
+    assert (claimed.job_id, claimed.claim, claimed.attempt) == (job_id, "c1", 1)
     assert claimed.inputs == {"message": StoredInput(b'"hi"')}
     assert claimed.limits.timeout_seconds == 10
-    assert claimed.job.attempt == 1
     assert read(store, job_id).status == Status.RUNNING
     assert finish(store, job_id, values={"message": b'"hi"'}) == "ok"
     job = read(store, job_id)
@@ -117,17 +57,16 @@ def test_a_job_goes_from_accepted_to_successful(store: Store) -> None:
 def test_what_is_done_twice_is_done_once(store: Store) -> None:
     job = new_job(store)
     for _ in range(2):
-        assert store.run(operations.accept(job, {}, max_queued_jobs=10)).outcome == "ok"
-    assert fetch(store) == [job.id]
-    assert fetch(store) == []
-    first, second = claim(store, job.id), claim(store, job.id)
-    assert isinstance(first, Claimed)
-    assert isinstance(second, Claimed)
-    assert second.job.attempt == 1
-    assert claim(store, job.id, "w2", "c2") == "superseded"
+        assert store.run(operations.accept(job, {}, limits=MANY)).outcome == "ok"
+    first, second = take(store), take(store, is_again=True)
+    assert first is not None
+    assert second is not None
+    assert first.job_id == second.job_id == job.id
+    assert first.attempt == second.attempt == read(store, job.id).attempt == 1
+    assert take(store, "c2", "w2") is None
     assert finish(store, job.id) == "ok"
     assert finish(store, job.id) == "ok"
-    assert claim(store, job.id, "w2", "c2") == "final"
+    assert take(store, is_again=True) is None
     assert finish(store, job.id, "c2") == "superseded"
     assert dismiss(store, job.id, "t1").outcome == "removed"
     assert dismiss(store, job.id, "t1").outcome == "removed"
@@ -135,46 +74,97 @@ def test_what_is_done_twice_is_done_once(store: Store) -> None:
     assert store.run(operations.job(job.id)) == "tombstone"
 
 
+def test_a_lost_answer_of_take_loses_no_job(store: Store) -> None:
+    ids = [accept(store) for _ in range(3)]
+    assert taken(store, "c1") == ids[0]
+    assert taken(store, "c2") == ids[1]
+    assert taken(store, "c1", is_again=True) == ids[0]
+    assert taken(store, "c1", is_again=True) == ids[0]
+    assert taken(store, "c3", is_again=True) == ids[2]  # it never reached the store: now it does
+    assert taken(store, "c4", is_again=True) is None
+
+
+def test_a_lost_answer_of_finish_and_take_loses_neither(store: Store) -> None:
+    ids = [accept(store) for _ in range(3)]
+    assert taken(store, "c1") == ids[0]
+
+    def end(is_again: bool) -> operations.Finished:
+        return store.run(
+            operations.finish(
+                ids[0], "c1", "successful", fields={}, max_log_lines=1, slot=slot(), next_claim="c2",
+                is_again=is_again,
+            )
+        )  # fmt: skip
+
+    for is_again in (False, True, True):
+        ended = end(is_again)
+        assert ended.outcome == "ok"
+        assert ended.next is not None
+        assert (ended.next.job_id, ended.next.claim, ended.next.attempt) == (ids[1], "c2", 1)
+    assert read(store, ids[2]).status == Status.ACCEPTED
+    dismiss(store, ids[1], "t")  # meanwhile: the slot is told of another one, under the same right
+    ended = end(True)
+    assert ended.next is not None
+    assert ended.next.job_id == ids[2]
+    assert finish(store, ids[1], "c2", "dismissed") == "ok"
+    assert finish(store, ids[2], "c2") == "ok"
+
+
+def test_the_end_of_a_run_that_no_longer_counts_still_takes_the_next_job(store: Store) -> None:
+    ids = [accept(store) for _ in range(2)]
+    take(store, "c1", lease_seconds=0)
+    time.sleep(0.002)
+    recover(store)
+    ended = store.run(
+        operations.finish(
+            ids[0], "c1", "successful", fields={}, max_log_lines=1, slot=slot(), next_claim="c2"
+        )
+    )
+    assert ended.outcome == "final"
+    assert ended.next is not None
+    assert ended.next.job_id == ids[1]
+
+
 def test_a_final_state_never_changes(store: Store) -> None:
     for last in ("successful", "failed", "dismissed"):
         job_id = accept(store)
-        claim(store, job_id)
+        assert taken(store) == job_id
         assert finish(store, job_id, status=last) == "ok"
         for other in ("successful", "failed", "dismissed"):
             finish(store, job_id, status=other)
             assert read(store, job_id).status == last
-        assert (
-            store.run(operations.release(job_id, "c1", untouched=True, reason="", problem=b"{}")) == "final"
-        )
+        assert release(store, job_id, untouched=True) == "final"
+        assert store.run(operations.again(job_id, "c1", wait_seconds=0, reason="x")) == "final"
         recover(store)
         assert read(store, job_id).status == last
 
 
 def test_dismissed_while_running_waits_for_its_worker(store: Store) -> None:
     job_id = accept(store)
-    claim(store, job_id)
+    take(store)
     dismissed = dismiss(store, job_id, "t1")
     assert dismissed.job is not None
     assert dismissed.job.status == Status.DISMISSED
-    answer = store.run(operations.tick("w1", lease_seconds=6, queues=[QUEUE], claims={job_id: "c1"}))
+    answer = store.run(operations.tick("w1", lease_seconds=6, claims={job_id: "c1"}))
     assert answer.stop == {job_id: "final"}
     assert store.redis.zscore(store.keys.prefix + ":lease", job_id) is not None
     assert finish(store, job_id, status="dismissed") == "ok"
     assert store.redis.zscore(store.keys.prefix + ":lease", job_id) is None
 
 
-def test_dismissed_while_waiting_is_dropped_by_its_claim(store: Store) -> None:
-    job_id = accept(store)
+def test_dismissed_while_waiting_is_passed_over(store: Store) -> None:
+    job_id, other = accept(store), accept(store)
     assert dismiss(store, job_id, "t").outcome == "ok"
     assert dismiss(store, job_id, "t").outcome == "ok"
-    assert fetch(store) == []
-    assert claim(store, job_id) == "final"
+    assert taken(store) == other
+    assert taken(store, "c2") is None
 
 
 def test_a_sync_job_past_its_deadline_is_dropped(store: Store) -> None:
     job_id = accept(store, deadline_ms=store.check() - 1, listed=False)
-    assert claim(store, job_id) == "final"
-    assert read(store, job_id).reason == "deadline"
+    other = accept(store)
+    assert taken(store) == other
+    assert (read(store, job_id).status, read(store, job_id).reason) == (Status.DISMISSED, "deadline")
 
 
 @pytest.mark.parametrize(("retryable", "status"), [(True, Status.ACCEPTED), (False, Status.FAILED)])
@@ -182,18 +172,66 @@ def test_the_job_of_a_silent_worker_runs_again_or_fails(
     store: Store, retryable: bool, status: Status
 ) -> None:
     job_id = accept(store, retryable=retryable, max_attempts=2)
-    claim(store, job_id, lease_seconds=0)
+    take(store, lease_seconds=0)
     time.sleep(0.002)
     assert recover(store) == 1
-    assert read(store, job_id).status == status
+    assert (read(store, job_id).status, read(store, job_id).reason) == (status, "worker-lost")
     assert recover(store) == 0
     assert finish(store, job_id) == "superseded" if retryable else finish(store, job_id) == "final"
     if retryable:
-        assert isinstance(claim(store, job_id, "w2", "c2", lease_seconds=0), Claimed)
+        assert taken(store, "c2", "w2", lease_seconds=0) == job_id
         time.sleep(0.002)
         recover(store)
         assert read(store, job_id).status == Status.FAILED
         assert read(store, job_id).attempt == 2
+
+
+def due_in_seconds(store: Store, job_id: str) -> float:
+    """How long from now on a job waits for its next attempt, by the store's clock."""
+    due = store.redis.zscore(store.keys.prefix + ":later", job_id)
+    assert due is not None
+    return (due - store.check()) / 1000
+
+
+def test_a_failed_run_is_repeated_after_ever_longer_waits(store: Store) -> None:
+    job_id = accept(store, retryable=True, max_attempts=3)
+    assert taken(store, "c1") == job_id
+    assert store.run(operations.again(job_id, "c1", wait_seconds=60, reason="crashed")) == "ok"
+    assert store.run(operations.again(job_id, "c1", wait_seconds=60, reason="crashed")) == "superseded"
+    assert (read(store, job_id).status, read(store, job_id).reason) == (Status.ACCEPTED, "crashed")
+    assert 50 < due_in_seconds(store, job_id) <= 60
+    recover(store)
+    assert taken(store, "c2") is None
+    store.redis.zadd(store.keys.prefix + ":later", {job_id: 0})
+    recover(store)
+    assert taken(store, "c2", lease_seconds=0) == job_id
+    time.sleep(0.002)
+    recover(store, retry_seconds=10)
+    assert 15 < due_in_seconds(store, job_id) <= 20
+    store.redis.zadd(store.keys.prefix + ":later", {job_id: 0})
+    recover(store)
+    claimed = take(store, "c3")
+    assert claimed is not None
+    assert claimed.attempt == 3
+    assert store.run(operations.again(job_id, "c3", wait_seconds=0, reason="crashed")) == "spent"
+    assert finish(store, job_id, "c3", "failed") == "ok"
+
+
+def test_a_wait_before_an_attempt_is_at_most_a_minute(store: Store) -> None:
+    job_id = accept(store, retryable=True, max_attempts=9)
+    take(store, lease_seconds=0)
+    time.sleep(0.002)
+    recover(store, retry_seconds=3600)
+    assert 50 < due_in_seconds(store, job_id) <= 60
+
+
+def test_a_job_that_may_not_be_repeated_is_not(store: Store) -> None:
+    job_id = accept(store)
+    take(store)
+    assert store.run(operations.again(job_id, "c1", wait_seconds=0, reason="x")) == "spent"
+    assert read(store, job_id).status == Status.RUNNING
+    assert store.run(operations.again(job_id, "c2", wait_seconds=0, reason="x")) == "superseded"
+    assert store.run(operations.again(IDS.make(store.check()), "c2", wait_seconds=0, reason="x")) == "gone"
 
 
 def test_a_job_nobody_takes_fails_in_the_end(store: Store) -> None:
@@ -201,43 +239,29 @@ def test_a_job_nobody_takes_fails_in_the_end(store: Store) -> None:
     time.sleep(0.002)
     assert recover(store) == 1
     assert (read(store, job_id).status, read(store, job_id).reason) == (Status.FAILED, "no-worker")
+    assert taken(store) is None
 
 
 @pytest.mark.parametrize("untouched", [True, False])
 def test_release_counts_no_attempt_where_code_never_ran(store: Store, untouched: bool) -> None:
     job_id = accept(store)
-    claim(store, job_id)
-    store.run(operations.release(job_id, "c1", untouched=untouched, reason="stopped", problem=b"{}"))
+    take(store)
+    release(store, job_id, untouched=untouched)
     job = read(store, job_id)
     assert (job.status, job.attempt) == ((Status.ACCEPTED, 0) if untouched else (Status.FAILED, 1))
 
 
-def test_a_lost_fetch_comes_back_after_two_ticks(store: Store) -> None:
-    job_id = accept(store)
-    fetch(store)  # the worker never saw the answer
-    unknown = store.run(operations.tick("w1", lease_seconds=6, queues=[QUEUE])).unknown
-    assert unknown == [job_id]
-    assert fetch(store, "w2") == []
-    store.run(operations.tick("w1", lease_seconds=6, queues=[QUEUE], lost=unknown))
-    assert fetch(store, "w2") == [job_id]
-
-
-def test_messages_of_a_dead_worker_go_back(store: Store) -> None:
-    job_id = accept(store)
-    fetch(store)
-    time.sleep(0.005)
-    assert recover(store, lease_seconds=0.001) == 1
-    assert fetch(store, "w2") == [job_id]
-
-
-def test_messages_given_back_keep_their_order(store: Store) -> None:
+def test_who_signs_off_gives_back_what_was_never_begun_and_nothing_else(store: Store) -> None:
     ids = [accept(store) for _ in range(4)]
-    assert fetch(store) == ids
-    assert store.run(operations.giveback("w1", QUEUE, ids[1:])) == 3
-    assert store.run(operations.giveback("w1", QUEUE, ids[1:])) == 0
-    assert fetch(store) == ids[1:]
-    store.run(operations.leave("w1", ""))
-    assert sorted(fetch(store, "w2")) == sorted(ids)
+    for number, worker in enumerate(["w1", "w1", "w1", "w2"]):
+        assert taken(store, f"c{number}", worker) == ids[number]
+    store.run(operations.leave("w1", "", {"c0", "c2", "of nothing"}))
+    states = [read(store, job_id).status for job_id in ids]
+    assert states == [Status.ACCEPTED, Status.RUNNING, Status.ACCEPTED, Status.RUNNING]
+    assert {taken(store, f"again-{number}", "w3") for number in range(3)} == {ids[0], ids[2], None}
+    assert read(store, ids[0]).attempt == 1
+    assert finish(store, ids[1], "c1") == finish(store, ids[3], "c3") == "ok"
+    assert finish(store, ids[0], "c0") == "superseded"
 
 
 def test_recovery_waits_after_a_gap_in_ticks(store: Store) -> None:
@@ -247,9 +271,30 @@ def test_recovery_waits_after_a_gap_in_ticks(store: Store) -> None:
     assert not store.run(operations.tick("w1", lease_seconds=0.05)).may_recover
 
 
+def test_a_sync_job_whose_host_is_gone_is_stopped(store: Store) -> None:
+    def tick(claims: dict[str, str]) -> dict[str, str]:
+        return store.run(operations.tick("w1", lease_seconds=60, claims=claims)).stop
+
+    options = {"mode": "sync", "listed": False}
+    waited_for = accept(store, waiting_host="living", **options)
+    abandoned = accept(store, waiting_host="dead", **options)
+    of_before = accept(store, waiting_host="of a version that does not tick", **options)
+    patient = accept(store, waiting_host="dead", mode="async")
+    claims = {taken(store, f"c{number}"): f"c{number}" for number in range(4)}
+    store.run(operations.tick("", host="living", lease_seconds=60))
+    store.run(operations.tick("", host="dead", lease_seconds=60))
+    assert tick(claims) == {}
+    store.redis.zadd(store.keys.prefix + ":hosts", {"dead": store.check() - 61_000})
+    assert tick(claims) == {abandoned: "final"}
+    assert (read(store, abandoned).status, read(store, abandoned).reason) == (Status.DISMISSED, "abandoned")
+    for job_id in (waited_for, of_before, patient):
+        assert read(store, job_id).status == Status.RUNNING
+    assert finish(store, abandoned, claims[abandoned], "dismissed") == "ok"
+
+
 def test_progress_needs_the_claim(store: Store) -> None:
     job_id = accept(store)
-    claim(store, job_id)
+    take(store)
 
     def tell(claim_id: str):
         return store.run(
@@ -268,23 +313,121 @@ def test_progress_needs_the_claim(store: Store) -> None:
 
 def test_an_expired_job_leaves_nothing(store: Store) -> None:
     job_id = accept(store, ttl_seconds=0)
-    fetch(store)
-    claim(store, job_id)
+    take(store)
     finish(store, job_id, values={"message": b"1"}, lines=[b"line"])
     time.sleep(0.002)
     assert store.run(operations.expire()) == 1
-    assert [key for key in keys_of(store, job_id) if not key.endswith(b":events")] == []
+    assert traces(store, job_id) == []
     assert store.run(operations.job(job_id)) == "gone"
 
 
-def test_an_unlisted_job_is_gone_when_it_was_collected(store: Store) -> None:
-    job_id = accept(store, listed=False)
-    fetch(store)
-    claim(store, job_id)
-    finish(store, job_id, values={"message": b"1"})
-    assert store.run(operations.collect(job_id)) is not None
-    assert store.run(operations.collect(job_id)) is None
-    assert [key for key in keys_of(store, job_id) if not key.endswith(b":events")] == []
+TOLD = Told(status=Status.SUCCESSFUL, values={"message": b"1"})
+
+
+@pytest.mark.parametrize("keep_inputs", [True, False])
+def test_the_store_forgets_an_unlisted_job_by_itself(store: Store, keep_inputs: bool) -> None:
+    job_id = accept(store, listed=False, ttl_seconds=0.5, waiting_host="h", keep_inputs=keep_inputs)
+    subscription = store.redis.pubsub(ignore_subscribe_messages=True)
+    subscription.subscribe(store.keys.done("h"))
+    subscription.get_message(timeout=1)
+    take(store)
+    encoded = encode_told(TOLD)
+    finished = store.run(
+        operations.finish(
+            job_id, "c1", "successful", fields={"res": encoded}, lines=[b"line"], max_log_lines=1,
+            told=encoded,
+        )
+    )  # fmt: skip
+    assert finished.outcome == "ok"
+    message = subscription.get_message(timeout=5)
+    assert message is not None
+    assert message["data"][:36].decode() == job_id
+    assert decode_told(message["data"][36:]) == TOLD
+    subscription.close()
+    assert (read(store, job_id).status, read(store, job_id).values) == (Status.SUCCESSFUL, TOLD.values)
+    for name in traces(store, job_id):
+        assert job_id in name
+        assert 0 < store.redis.pttl(store.keys.prefix + name) <= 500
+    wait_until(lambda: traces(store, job_id) == [], 5, "the end of all traces")
+    assert left_behind(store) == set()
+
+
+def run_through(store: Store, job_id: str, path: str) -> None:
+    """Bring one job along a path to where nothing of it should be left."""
+    if path == "dismissed while it waits":
+        dismiss(store, job_id, "t")
+    elif path == "never taken":
+        store.redis.zadd(store.keys.prefix + ":accepted", {job_id: 0})
+        recover(store)
+    else:
+        assert taken(store, lease_seconds=0 if path.startswith("lost") else 6) == job_id
+        run_on(store, job_id, path)
+    assert taken(store, "last") is None
+
+
+def run_on(store: Store, job_id: str, path: str) -> None:
+    if path == "finished":
+        store.run(operations.stage(job_id, "c1", "large", b"1" * 10))
+        assert finish(store, job_id, values={"message": b"1"}, lines=[b"line"], staged=True) == "ok"
+    elif path == "dismissed and finished":
+        dismiss(store, job_id, "t")
+        assert finish(store, job_id, status="dismissed") == "ok"
+    elif path == "removed while it runs":
+        dismiss(store, job_id, "t")
+        dismiss(store, job_id, "t2")
+        assert finish(store, job_id, status="dismissed") == "gone"
+    elif path == "lost and removed":
+        dismiss(store, job_id, "t")
+        dismiss(store, job_id, "t2")
+        time.sleep(0.002)
+        recover(store)
+    elif path == "lost":
+        time.sleep(0.002)
+        recover(store)
+        assert taken(store, "c2") == job_id
+        assert finish(store, job_id, "c2") == "ok"
+    elif path == "released":
+        assert release(store, job_id) == "ok"
+        assert taken(store, "c2") == job_id
+        assert finish(store, job_id, "c2") == "ok"
+    elif path == "repeated":
+        assert store.run(operations.again(job_id, "c1", wait_seconds=60, reason="x")) == "ok"
+        store.redis.zadd(store.keys.prefix + ":later", {job_id: 0})
+        recover(store)
+        assert taken(store, "c2") == job_id
+        assert finish(store, job_id, "c2", "failed") == "ok"
+    elif path == "repeated and dismissed":
+        assert store.run(operations.again(job_id, "c1", wait_seconds=60, reason="x")) == "ok"
+        dismiss(store, job_id, "t")
+    else:
+        raise AssertionError(path)
+
+
+@pytest.mark.parametrize("limits", [{}, {"max_concurrent": 1}], ids=["any number", "one at a time"])
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "unlisted"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "dismissed while it waits",
+        "never taken",
+        "finished",
+        "dismissed and finished",
+        "removed while it runs",
+        "lost and removed",
+        "lost",
+        "released",
+        "repeated",
+        "repeated and dismissed",
+    ],
+)
+def test_no_path_leaves_a_key_behind(store: Store, path: str, listed: bool, limits: dict[str, int]) -> None:
+    job_id = accept(
+        store, listed=listed, ttl_seconds=0.05, retryable=True, max_attempts=3, keep_inputs=True,
+        limits_of_queue=QueueLimits(jobs=10, of_caller=10, of_process=10), waiting_host="h", **limits,
+    )  # fmt: skip
+    run_through(store, job_id, path)
+    store.run(operations.leave("w1", ""))
+    wait_until(lambda: store.run(operations.expire()) + 1 and left_behind(store) == set(), 5, "tidiness")
 
 
 def test_the_list_pages_both_ways_without_gap_or_double(store: Store) -> None:
@@ -303,8 +446,8 @@ def test_the_list_pages_both_ways_without_gap_or_double(store: Store) -> None:
 
 
 def test_the_list_filters(store: Store) -> None:
-    ids = [accept(store) for _ in range(4)]
-    claim(store, ids[1])
+    ids = [accept(store, queue=f"q{number}") for number in range(4)]
+    assert taken(store, queues=("q1",)) == ids[1]
     listed = store.run(operations.jobs(limit=10, filters=JobFilters(statuses=("running",)))).jobs
     assert [job.id for job in listed] == [ids[1]]
     both = store.run(
@@ -319,12 +462,8 @@ def test_an_id_of_another_time_is_refused(store: Store) -> None:
     late = NewJob(
         **{**{name: getattr(job, name) for name in job.__struct_fields__}, "id": JobIds().make(1000)}
     )
-    assert store.run(operations.accept(late, {}, max_queued_jobs=10)).outcome == "clock"
-
-
-def test_too_many_waiting_jobs_are_refused(store: Store) -> None:
-    accept(store)
-    assert store.run(operations.accept(new_job(store), {}, max_queued_jobs=1)).outcome == "full"
+    assert store.run(operations.accept(late, {}, limits=MANY)).outcome == "clock"
+    assert left_behind(store) == set()
 
 
 def test_the_stock_broker_reads_what_we_enqueue(store: Store, any_store: StoreServer) -> None:
@@ -339,14 +478,25 @@ def test_the_stock_broker_reads_what_we_enqueue(store: Store, any_store: StoreSe
     broker.client.close()
 
 
-def test_we_read_what_the_stock_broker_enqueues(store: Store, any_store: StoreServer) -> None:
+def test_we_take_the_job_that_a_message_of_the_stock_broker_names(
+    store: Store, any_store: StoreServer
+) -> None:
+    ids = [accept(store) for _ in range(3)]
+    store.redis.delete(store.keys.queue(QUEUE))  # so that the messages to come are all that there are
     broker = RedisBroker(url=any_store.url, namespace=store.keys.namespace, middleware=[])
     broker.declare_queue(QUEUE)
-    message = dramatiq.Message(
-        queue_name=QUEUE, actor_name="run_job", args=("some-id",), kwargs={}, options={}
-    )
-    broker.enqueue(message)
-    assert fetch(store) == ["some-id"]
+    for arguments in ([ids[2]], ["some-id"], [], [7], [{"id": ids[0]}], [None], [ids[2]], [ids[0]]):
+        message = dramatiq.Message(
+            queue_name=QUEUE, actor_name="run_job", args=tuple(arguments), kwargs={}, options={}
+        )
+        broker.enqueue(message)
+    broker.client.hset(f"{store.keys.queue(QUEUE)}.msgs", "broken", b"{")
+    broker.client.rpush(store.keys.queue(QUEUE), "broken", "of nothing")
+    assert taken(store, "c1") == ids[2]
+    assert taken(store, "c2") == ids[0]  # its caller's turn goes on to what is left
+    assert taken(store, "c3") == ids[1]
+    assert taken(store, "c4") is None
+    assert store.redis.hlen(f"{store.keys.queue(QUEUE)}.msgs") == 0
     broker.client.close()
 
 
@@ -354,16 +504,25 @@ def test_a_full_store_refuses_new_jobs_and_finishes_old_ones(own_store: StoreSer
     from fastprocesses_host.store.keys import Keys
 
     store = Store(own_store.url, Keys.of("full"))
-    running, waiting = accept(store), accept(store)
-    claim(store, running)
+    running, waiting, last = accept(store), accept(store), accept(store)
+    assert taken(store) == running
     store.redis.config_set("maxmemory", 1)
     with pytest.raises(StoreFull):
         accept(store)
-    assert not isinstance(claim(store, waiting, "w2", "c2"), str)
-    assert (
-        store.run(operations.tick("w1", lease_seconds=6, queues=[QUEUE], claims={running: "c1"})).stop == {}
-    )
-    assert finish(store, running, values={"message": b"1"}) == "ok"
+    assert taken(store, is_again=True) == running
+    assert taken(store, "c2", "w2") == waiting
+    assert taken(store, "c2", "w2", is_again=True) == waiting
+    assert store.run(operations.tick("w1", lease_seconds=6, claims={running: "c1"})).stop == {}
+    ended = store.run(
+        operations.finish(
+            running, "c1", "successful", fields={}, values={"message": b"1"}, max_log_lines=1, slot=slot(),
+            next_claim="c3",
+        )
+    )  # fmt: skip
+    assert ended.outcome == "ok"
+    assert ended.next is not None
+    assert ended.next.job_id == last
+    assert release(store, waiting, "c2", untouched=True) == "ok"
     assert dismiss(store, waiting, "t").outcome == "ok"
     store.close()
 
@@ -371,4 +530,4 @@ def test_a_full_store_refuses_new_jobs_and_finishes_old_ones(own_store: StoreSer
 def test_scripts_survive_that_the_store_forgets_them(store: Store) -> None:
     job_id = accept(store)
     store.redis.script_flush()
-    assert isinstance(claim(store, job_id), Claimed)
+    assert taken(store) == job_id

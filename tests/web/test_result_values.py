@@ -1,5 +1,6 @@
 """Results at their addresses: ranges, entity tags, one value of several, HEAD (S2.5, S2.6, RFC 9110)."""
 
+import base64
 import email
 from email.policy import HTTP
 
@@ -136,6 +137,26 @@ def test_a_multipart_is_the_same_whenever_it_is_asked_for(client):
 
     assert first.headers["content-type"].startswith("multipart/related")
     assert (first.content, first.headers["etag"]) == (second.content, second.headers["etag"])
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE, LARGE + 1, LARGE + 2])
+def test_a_value_stands_in_a_document_whatever_its_size(client, size):
+    sent = {"inputs": {"size": size}, "response": "document"}
+    answer = client.execute("picture", sent, accept_encoding="identity")
+    value = answer.json()["result"]
+
+    assert answer.headers["content-length"] == str(len(answer.content))
+    assert base64.b64decode(value["value"], validate=True) == content(size)
+    assert value | {"value": ""} == {"value": "", "mediaType": PNG, "encoding": "base64"}
+
+
+def test_large_json_stands_in_a_document_as_small_does(client):
+    numbers = client.execute("numbers", {"inputs": {"count": 30_000}, "response": "document"})
+    several = client.execute("several", {"inputs": {"size": LARGE}, "response": "document"})
+
+    assert numbers.json() == {"result": list(range(30_000))}
+    assert several.json().keys() == {"text", "number", "image", "table"}
+    assert numbers.headers["content-type"] == several.headers["content-type"] == JSON
 
 
 def test_an_answer_to_a_post_has_no_tag_and_no_parts(client):

@@ -13,6 +13,7 @@ from fastprocesses_sdk.docstrings import one_line, title_of
 from fastprocesses_sdk.errors import DeclarationError
 from fastprocesses_sdk.processes import UNKNOWN_VERSION
 
+_QUEUE = re.compile(r"[A-Za-z0-9_-]+")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MODES: dict[str, JobControlOption] = {"sync": "sync-execute", "async": "async-execute"}
 
@@ -40,13 +41,18 @@ class Declaration(TypedDict, total=False):
     examples: Sequence[Mapping[str, Any]]
     """Inputs that it accepts, `[{"distance": 5}]`, or execute requests; the first is that of the description."""
     timeout_seconds: float
+    """A run that takes longer is cancelled, and killed if it goes on; its job has failed."""
     memory_mb: int
+    """A run that holds more, its children included, is killed; its job has failed."""
     retryable: bool
+    """It does no harm to run a job again: after a crash, an unexpected error, a lost or a stopped worker."""
     max_attempts: int
     """Of a retryable process; without it 2."""
     deterministic: bool
     max_concurrent: int
+    """No more jobs of it run at a time, on all workers together; the others wait and hold nobody up."""
     queue: str
+    """Letters, digits, `_` and `-`: where its jobs wait, apart from those of others, for workers that serve it."""
 
 
 def description_of(function_name: str, text: str, declaration: Declaration) -> ProcessDescription:
@@ -121,7 +127,12 @@ _KINDS: list[tuple[tuple[str, ...], Callable[[Any], bool], str]] = [
         lambda value: _is_positive(value) and isinstance(value, int),
         "a whole number above 0",
     ),
-    (("id", "title", "version", "language", "queue"), lambda value: isinstance(value, str), "a text"),
+    (("id", "title", "version", "language"), lambda value: isinstance(value, str), "a text"),
+    (
+        ("queue",),
+        lambda value: isinstance(value, str) and bool(_QUEUE.fullmatch(value)) and value != "sync",
+        "a name of letters, digits, '_' and '-', other than 'sync'",
+    ),
     (("retryable", "deterministic"), lambda value: isinstance(value, bool), "True or False"),
     (("keywords",), _is_list_of(str), "a list of texts"),
     (("metadata",), _is_list_of(Mapping), "a list of objects, [{...}]"),

@@ -3,7 +3,6 @@
 Members are camelCase on the wire; one that is UNSET is absent there.
 """
 
-import hashlib
 from typing import Any, Literal
 
 import msgspec
@@ -89,6 +88,8 @@ class ProcessDescription(Struct, frozen=True, kw_only=True, rename="camel"):
     @property
     def digest(self) -> str:
         """16 hexadecimal digits that change whenever anything of the description does."""
+        import hashlib  # it loads OpenSSL, which who only runs processes does without
+
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:16]
 
 
@@ -100,13 +101,15 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     memory_mb: int | None = None
     """A run that holds more is stopped and has failed."""
     retryable: bool = False
-    """Whether it does no harm to run a job again whose worker was lost."""
+    """Whether it does no harm to run a job again: after a crash, an unexpected error, a lost or a stopped worker."""
     max_attempts: int = 1
+    """Runs that a job may have in all."""
     deterministic: bool = False
     """Whether equal inputs give equal outputs."""
     max_concurrent: int | None = None
     """No more than this many jobs of the process at a time."""
     queue: str = ""
+    """The queue in which its jobs wait, apart from those of others; empty: the default one."""
 
 
 class ProcessRecord(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from fastprocesses_sdk.encoding import encode, uncollected
+from fastprocesses_sdk.geojson_text import is_certainly
 from fastprocesses_sdk.types import GeoJSON
 
 _Position = Annotated[list[float], Meta(min_length=2)]
@@ -93,7 +94,18 @@ def write_geojson(kind: type[GeoJSON], value: Any) -> bytes:
     Raises:
         GeoJSONError, msgspec.ValidationError: It is not of this kind; the sentence says where.
     """
-    data = encode(kind.of(value))
+    given = kind.of(value)
+    text = given._text()
+    if text is not None:  # checked before it came
+        return text
+    data = encode(given._encodable())
+    _check(kind, encode(given._unproven()) if given._has_text() else data)
+    return data
+
+
+def _check(kind: type[GeoJSON], data: bytes) -> None:
+    if is_certainly(_kind_name(kind), data):
+        return
     try:
         with uncollected(data):
             check_of(kind)(data)
@@ -104,9 +116,12 @@ def write_geojson(kind: type[GeoJSON], value: Any) -> bytes:
             )
             raise ValueError(problem) from None
         raise
-    return data
 
 
 def check_of(kind: type[GeoJSON]) -> Callable[[bytes], Any]:
     """Return what raises msgspec.ValidationError unless a document is such an object, by its schema."""
-    return next(_CHECKS[base.__name__] for base in kind.__mro__ if base.__name__ in _CHECKS)
+    return _CHECKS[_kind_name(kind)]
+
+
+def _kind_name(kind: type[GeoJSON]) -> str:
+    return next(base.__name__ for base in kind.__mro__ if base.__name__ in _CHECKS)

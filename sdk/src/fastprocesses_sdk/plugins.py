@@ -7,11 +7,12 @@ one process, an iterable or a callable of processes, or an object with the hook 
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from functools import reduce
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +26,9 @@ from fastprocesses_sdk.description import PluginRecord, ProcessRecord
 from fastprocesses_sdk.errors import DeclarationError, PluginError, told
 from fastprocesses_sdk.processes import Process
 from fastprocesses_sdk.starting import settings_types
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "fastprocesses.processes"
 HOOK = hooks.fastprocesses_processes.__name__
@@ -65,11 +69,13 @@ class InstalledPlugin(Struct, frozen=True, kw_only=True):
 
 def installed_plugins() -> list[InstalledPlugin]:
     """Return all plugins of this environment, by distribution and name. Imports none."""
+    from importlib.metadata import entry_points  # an executor runs plugins without looking for any
+
     found = [_installed(entry_point) for entry_point in entry_points(group=GROUP)]
     return sorted(set(found), key=lambda plugin: (plugin.distribution, plugin.name, plugin.source))
 
 
-def _installed(entry_point: EntryPoint) -> InstalledPlugin:
+def _installed(entry_point: "EntryPoint") -> InstalledPlugin:
     distribution = entry_point.dist
     return InstalledPlugin(
         name=entry_point.name,
@@ -111,7 +117,7 @@ def load_plugin(source: str, distribution: str = "", version: str = "") -> Mappi
     Raises:
         PluginError: It cannot be imported, or offers no processes; the reason says what to do.
     """
-    target = _resolve(EntryPoint(name=distribution or source, value=source, group=GROUP))
+    target = _resolve(source)
     found = _through_hook(target)
     if not found:
         raise PluginError(f"no process found in {source}; did you forget @process?")
@@ -125,10 +131,9 @@ def load_plugin(source: str, distribution: str = "", version: str = "") -> Mappi
     return processes
 
 
-def _resolve(entry_point: EntryPoint) -> Any:
-    source = entry_point.value
+def _resolve(source: str) -> Any:
     try:
-        return entry_point.load()
+        return _named(source)
     except ModuleNotFoundError as error:
         raise PluginError(
             f"{source} cannot be imported: {error}; is everything it needs installed?"
@@ -148,6 +153,15 @@ def _resolve(entry_point: EntryPoint) -> Any:
         raise PluginError(f"{error}{_place(error)}") from error
     except BaseException as error:
         raise PluginError(f"importing {source} failed: {_told(error)}; mend it there") from error
+
+
+def _named(source: str) -> Any:
+    """Give what the value of an entry point names.
+
+    Like `EntryPoint.load`, without the modules that read metadata: they would take a megabyte of every executor.
+    """
+    module, _, attribute = source.partition("[")[0].partition(":")
+    return reduce(getattr, filter(None, attribute.strip().split(".")), import_module(module.strip()))
 
 
 # Collecting

@@ -2,18 +2,28 @@
 
 GeoJSON objects keep every member they came with, known or not, in `members`, and give it back as it was;
 whatever carries `__geo_interface__` (shapely, geopandas, fiona…) can be put into them and can read them.
+
+A collection that comes in is decoded as far as it is looked at: what a process does not touch goes out as the
+text it came as.
 """
 
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Self
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 from msgspec.structs import force_setattr
 
 from fastprocesses_sdk import geojson
+from fastprocesses_sdk.encoding import uncollected
 
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 CRS84H = "http://www.opengis.net/def/crs/OGC/0/CRS84h"
+
+
+_DECODING = threading.Lock()
+"""So that all threads of a process get the same object for what is decoded once."""
 
 
 class GeoJSONError(ValueError):
@@ -26,6 +36,36 @@ class GeoJSON:
     __slots__ = ("members",)
 
     members: dict[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        """Decode the members when they are first asked for."""
+        if name == "members":
+            with _DECODING:
+                try:
+                    return _members_if_decoded(self)
+                except AttributeError:
+                    self.members = self._decoded()
+                    return self.members
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+
+    def _decoded(self) -> dict[str, Any]:
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute 'members'")
+
+    def _text(self) -> bytes | None:
+        """Give the text it came as, where nobody looked at it; None: somebody did."""
+        return None
+
+    def _encodable(self) -> Any:
+        """Give what msgspec encodes to this object; parts that nobody looked at as the text they came as."""
+        return self.__geo_interface__
+
+    def _has_text(self) -> bool:
+        """Tell whether a geometry in it is still the text it came as, which was checked before it came."""
+        return False
+
+    def _unproven(self) -> Any:
+        """Give what is to be checked of it: geometries that are text are left out."""
+        return self.__geo_interface__
 
     @classmethod
     def of(cls, value: Any) -> Self:
@@ -191,7 +231,10 @@ class Feature(GeoJSON):
         **members: Further members.
     """
 
-    __slots__ = ()
+    __slots__ = ("_parts",)
+
+    _parts: dict[str, Any]
+    """The members of a feature that came in and was not looked at as a whole: those not yet decoded are Raw."""
 
     def __init__(
         self,
@@ -222,27 +265,75 @@ class Feature(GeoJSON):
             _check_geometry(geometry)
         return cls._wrap(members)
 
+    @classmethod
+    def _in_parts(cls, parts: dict[str, Any]) -> Self:
+        made = cls.__new__(cls)
+        made._parts = parts
+        return made
+
+    def _decoded(self) -> dict[str, Any]:
+        return {
+            name: msgspec.json.decode(part) if type(part) is Raw else part
+            for name, part in self._parts.items()
+        }
+
+    def _known(self) -> dict[str, Any]:
+        """Give the members, or the parts where the feature was not looked at as a whole."""
+        try:
+            return _members_if_decoded(self)
+        except AttributeError:
+            return self._parts
+
+    def _member(self, name: str) -> Any:
+        """Give one member, and decode no other."""
+        try:
+            return _members_if_decoded(self).get(name)
+        except AttributeError:
+            pass
+        with _DECODING:
+            known = self._known()
+            member = known.get(name)
+            if type(member) is Raw:
+                member = known[name] = msgspec.json.decode(member)
+            return member
+
+    def _encodable(self) -> Any:
+        return self._known()
+
+    def _has_text(self) -> bool:
+        return type(self._known().get("geometry")) is Raw
+
+    def _unproven(self) -> Any:
+        return {**self._known(), "geometry": None} if self._has_text() else self._known()
+
     @property
     def id(self) -> str | float | None:
         """What the feature is called; None where it has no name."""
-        return self.members.get("id")
+        name: str | float | None = self._member("id")
+        return name
+
+    @property
+    def bbox(self) -> list[float] | None:
+        """The `bbox` member, if it is there."""
+        bbox: list[float] | None = self._member("bbox")
+        return bbox
 
     @property
     def geometry(self) -> Geometry | None:
         """The geometry, or None. May be set to a geometry, anything with `__geo_interface__`, or None."""
-        geometry = self.members.get("geometry")
+        geometry = self._member("geometry")
         return None if geometry is None else Geometry.of(geometry)
 
     @geometry.setter
     def geometry(self, geometry: Any) -> None:
-        self.members["geometry"] = _plain_geometry(geometry)
+        self._known()["geometry"] = _plain_geometry(geometry)
 
     @property
     def properties(self) -> dict[str, Any]:
         """What is known of it; may be changed. Where the feature has none they are an empty dict."""
-        properties: dict[str, Any] | None = self.members.get("properties")
+        properties: dict[str, Any] | None = self._member("properties")
         if properties is None:
-            properties = self.members["properties"] = {}
+            properties = self._known()["properties"] = {}
         return properties
 
     def with_geometry(self, geometry: Any) -> "Feature":
@@ -250,13 +341,13 @@ class Feature(GeoJSON):
 
         Its `bbox`, which was that of the old geometry, is left out.
         """
-        members = {name: value for name, value in self.members.items() if name != "bbox"}
-        return Feature._wrap({**members, "geometry": _plain_geometry(geometry)})
+        known = {name: value for name, value in self._known().items() if name != "bbox"}
+        return Feature._in_parts({**known, "geometry": _plain_geometry(geometry)})
 
     def with_properties(self, **properties: Any) -> "Feature":
         """Return the same feature with these properties added, or put in place of those of the same name."""
-        known = self.members.get("properties") or {}
-        return Feature._wrap({**self.members, "properties": {**known, **properties}})
+        known = self._member("properties") or {}
+        return Feature._in_parts({**self._known(), "properties": {**known, **properties}})
 
 
 class FeatureCollection(GeoJSON):
@@ -267,7 +358,10 @@ class FeatureCollection(GeoJSON):
         **members: Further members.
     """
 
-    __slots__ = ()
+    __slots__ = ("_document",)
+
+    _document: bytes
+    """The text of a collection that came in and was not looked at."""
 
     def __init__(self, features: Iterable[Any] = (), **members: Any) -> None:
         self.members = {
@@ -289,6 +383,40 @@ class FeatureCollection(GeoJSON):
             raise GeoJSONError("Expected the member `features` of the FeatureCollection to be an array")
         return cls._wrap({**members, "features": _features_of(features)})
 
+    @classmethod
+    def _unread(cls, document: bytes) -> Self:
+        """Take a collection by its text, which has been checked against the schema of collections."""
+        made = cls.__new__(cls)
+        made._document = document
+        return made
+
+    def _decoded(self) -> dict[str, Any]:
+        document = self._document
+        with uncollected(document):
+            if _has_small_features(document):
+                members: dict[str, Any] = msgspec.json.decode(document)
+                return {**members, "features": _features_of(members["features"])}
+            parts = msgspec.json.decode(document, type=dict[str, Raw])
+            features = msgspec.json.decode(parts.pop("features"), type=list[dict[str, Raw]])
+            members = {name: msgspec.json.decode(part) for name, part in parts.items()}
+            return {**members, "features": [Feature._in_parts(feature) for feature in features]}
+
+    def _text(self) -> bytes | None:
+        try:
+            _members_if_decoded(self)
+        except AttributeError:
+            return self._document
+        return None
+
+    def _encodable(self) -> Any:
+        return {**self.members, "features": [Feature.of(feature)._encodable() for feature in self.features]}
+
+    def _has_text(self) -> bool:
+        return any(isinstance(feature, Feature) and feature._has_text() for feature in self.features)
+
+    def _unproven(self) -> Any:
+        return {**self.members, "features": [Feature.of(feature)._unproven() for feature in self.features]}
+
     @property
     def features(self) -> list[Feature]:
         """The features; the list may be changed."""
@@ -306,6 +434,19 @@ class FeatureCollection(GeoJSON):
             name: value for name, value in self.members.items() if name not in ("type", "features", "bbox")
         }
         return FeatureCollection(features, **kept)
+
+
+_members_if_decoded: Callable[[GeoJSON], dict[str, Any]] = GeoJSON.__dict__["members"].__get__
+"""The members where they have been decoded; raises AttributeError where not."""
+
+_HEAD_BYTES = 1 << 16
+_SMALL_FEATURE_BYTES = 1 << 10
+
+
+def _has_small_features(document: bytes) -> bool:
+    """Tell whether taking the features apart would cost more than decoding them."""
+    head = document[:_HEAD_BYTES]
+    return head.count(b'"geometry"') * _SMALL_FEATURE_BYTES > len(head)
 
 
 def _members_of(value: Any) -> dict[str, Any]:

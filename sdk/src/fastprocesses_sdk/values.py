@@ -22,6 +22,7 @@ from fastprocesses_sdk.fitting import misfit, needs_look
 from fastprocesses_sdk.geojson_wire import write_geojson
 from fastprocesses_sdk.schema import nested
 from fastprocesses_sdk.shapes import JSON_MEDIA_TYPE, Form, Shape, converted, packed, read_custom, unpacked
+from fastprocesses_sdk.types import FeatureCollection
 
 
 class InputValue(Struct, frozen=True, kw_only=True):
@@ -33,6 +34,8 @@ class InputValue(Struct, frozen=True, kw_only=True):
     """As the caller named it; empty: not named."""
     path: str = ""
     """A file that holds the document, instead of `data`."""
+    is_checked: bool = False
+    """The document fits the schema of the input: whoever took it has looked."""
 
     def content(self) -> bytes:
         """Return the document, wherever it lies."""
@@ -66,6 +69,8 @@ def reader_of(shape: Shape) -> Reader:
     if shape.alternatives:
         return _named_reader(shape)
     decode = _decoder(shape.wire)
+    if shape.geojson is FeatureCollection:
+        return _collection_reader(decode)
     if shape.items is not None and shape.items.is_file:
         return _files_reader(shape.items, decode)
     return lambda value: unpacked(shape, decode(value.content()))
@@ -87,6 +92,15 @@ def _files_reader(item: Shape, check: Callable[[bytes], Any]) -> Reader:
         check(data)
         contents = (read_content(each, item.media, value.media_type) for each in msgspec.json.decode(data))
         return [write_content(content.media_type, content.data) for content in contents]
+
+    return read
+
+
+def _collection_reader(decode: Callable[[bytes], Any]) -> Reader:
+    def read(value: InputValue) -> FeatureCollection:
+        data = value.content()
+        collection: FeatureCollection = FeatureCollection._unread(data) if value.is_checked else decode(data)
+        return collection
 
     return read
 

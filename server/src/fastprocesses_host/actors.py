@@ -7,9 +7,10 @@ import dramatiq
 
 from fastprocesses_host.engine.worker import WorkerParts, new_worker_id
 from fastprocesses_host.queue import QueueBroker
+from fastprocesses_host.retirement import Retirement
 from fastprocesses_host.settings import Settings, SettingsError
 from fastprocesses_host.store.client import Store
-from fastprocesses_host.store.keys import Keys, queue_names
+from fastprocesses_host.store.keys import Keys
 
 
 def create_broker(settings: Settings) -> QueueBroker:
@@ -23,21 +24,19 @@ def create_broker(settings: Settings) -> QueueBroker:
             "A worker needs a store: set FASTPROCESSES_REDIS_URL, for instance redis://localhost."
         )
     store = Store(settings.redis_url, Keys.of(settings.key_prefix))
-    queues = queue_names(settings.environment)
-    broker = QueueBroker(store, new_worker_id(), queues, settings.slot_count)
+    broker = QueueBroker(store, new_worker_id(), settings.slot_count)
     parts = WorkerParts(settings, store, broker)
     broker.add_middleware(parts)
-    for queue in queues:
-        broker.declare_queue(queue)
+    broker.add_middleware(
+        Retirement(broker.draining.set, lambda: not broker.taken and not parts.runner.runs.all())
+    )
 
     @dramatiq.actor(broker=broker, actor_name="run_job", queue_name=settings.environment)
     def run_job(job_id: str) -> None:
-        """Run one job to its end."""
-        parts.runner.run(
-            job_id,
-            on_claim=lambda: broker.let_go(job_id),
-            is_stopping=broker.draining.is_set,
-        )
+        """Run a job to its end, and then whatever waits while there is something."""
+        claimed = broker.taken.get(job_id)
+        if claimed is not None:  # else somebody else wrote the message, of a job that was never taken
+            parts.runner.run(claimed)
 
     return broker
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from anyio import CapacityLimiter
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp
 
 from fastprocesses_host.host import Host
 from fastprocesses_host.ogc.conformance import conformance_classes
-from fastprocesses_host.ogc.exceptions import OGCException, ServiceUnavailable
+from fastprocesses_host.ogc.exceptions import ServiceUnavailable
 from fastprocesses_host.settings import Settings, SettingsError
 from fastprocesses_host.web import (
     api,
@@ -29,15 +29,21 @@ from fastprocesses_host.web.body import BodyLimits
 from fastprocesses_host.web.cors import CrossOrigin
 from fastprocesses_host.web.forwarded import Forwarded
 from fastprocesses_host.web.paths import ExtraSlashes
-from fastprocesses_host.web.problems import Problems, render_problem
+from fastprocesses_host.web.problems import Problems
 from fastprocesses_host.web.render import RenderedDocuments
+from fastprocesses_host.web.repeated import RepeatedAnswers
 
-RESOURCES = (landing, conformance, api, processes, execution, jobs, results, log, health, pages)
-"""Each lists its `ROUTES` and, in `CONFORMANCE`, the classes they earn; `/conformance` declares these."""
+RESOURCES = (execution, jobs, results, processes, landing, conformance, api, log, health, pages)
+"""Each lists its `ROUTES` and, in `CONFORMANCE`, the classes they earn; `/conformance` declares these.
 
-EXCEPTION_HANDLERS = {OGCException: render_problem, HTTPException: render_problem}
+Routes are tried in this order, so those go first that are asked most often.
+"""
 
 _PARSING_THREADS = 2
+_NOT_STARTED = (
+    "The service has not been started. Where it is mounted in another application, the lifespan of that one "
+    "must enter fastprocesses_host.app.started(app)."
+)
 
 
 def create_app(settings: Settings, *, host: Host | None = None) -> Starlette:
@@ -57,13 +63,13 @@ def create_app(settings: Settings, *, host: Host | None = None) -> Starlette:
             try:
                 yield
             finally:
-                app.state.host = host or NotStarted()
+                app.state.host = host or NotServing(_NOT_STARTED)
 
-    app = Starlette(
+    app = Service(
         routes=[route for resource in RESOURCES for route in resource.ROUTES],
-        exception_handlers=EXCEPTION_HANDLERS,
         middleware=[
             *_proxies(settings),
+            Middleware(RepeatedAnswers),
             Middleware(CrossOrigin, origins=settings.allowed_origins),
             Middleware(BodyLimits, max_bytes=settings.max_body_bytes),
             Middleware(ExtraSlashes),
@@ -73,7 +79,7 @@ def create_app(settings: Settings, *, host: Host | None = None) -> Starlette:
     )
     app.router.redirect_slashes = False
     app.state.settings = settings
-    app.state.host = host or NotStarted()
+    app.state.host = host or NotServing(_NOT_STARTED)
     app.state.conformance = conformance_classes(resource.CONFORMANCE for resource in RESOURCES)
     app.state.rendered = RenderedDocuments()
     app.state.static = {}
@@ -81,8 +87,22 @@ def create_app(settings: Settings, *, host: Host | None = None) -> Starlette:
     return app
 
 
-class NotStarted:
-    """Stands in for the host until the application is started: every use of it is answered with 503."""
+class Service(Starlette):
+    """The application, without the layers for errors that Starlette puts around every other: `Problems` is ours."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put the layers together, the first one outermost."""
+        app: ASGIApp = self.router
+        for layer, arguments, options in reversed(self.user_middleware):
+            app = layer(app, *arguments, **options)
+        return app
+
+
+class NotServing:
+    """Stands in for the host before the application is started and while it ends: every use is answered with 503."""
+
+    def __init__(self, sentence: str) -> None:
+        self._sentence = sentence
 
     def __getattr__(self, name: str) -> Any:
         """Raise.
@@ -90,10 +110,12 @@ class NotStarted:
         Raises:
             ServiceUnavailable: always.
         """
-        raise ServiceUnavailable(
-            "The service has not been started. Where it is mounted in another application, the lifespan of that one "
-            "must enter fastprocesses_host.app.started(app)."
-        )
+        raise ServiceUnavailable(self._sentence)
+
+
+def send_away(app: Starlette) -> None:
+    """Answer all further requests of an application with 503, since its host is being closed."""
+    app.state.host = NotServing("The server is being stopped. Try again in a moment.")
 
 
 def require_store(settings: Settings) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 from fastprocesses_sdk.description import PluginRecord, Policy, ProcessDescription
-from msgspec import Struct
+from fastprocesses_sdk.geojson_text import is_certainly
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from fastprocesses_host.ogc.examples import with_qualified_example
@@ -18,8 +19,8 @@ from fastprocesses_host.ogc.languages import all_languages
 from fastprocesses_host.ogc.negotiation import same_media_type
 from fastprocesses_host.ogc.processes import format_code
 from fastprocesses_host.ogc.search import search_text
-from fastprocesses_host.schemas.reading import current
-from fastprocesses_host.schemas.validators import ValueSchema
+from fastprocesses_host.schemas.reading import current, geojson_kind, is_any_base64
+from fastprocesses_host.schemas.validators import ValueSchema, is_certainly_base64
 from fastprocesses_host.store.announcements import Announcement
 
 
@@ -53,6 +54,20 @@ class InputSchema:
         if any(isinstance(branch, Mapping) and "contentMediaType" in branch for branch in branches):
             return tuple(_format(branch, ValueSchema(branch, self.whole.name)) for branch in branches)
         return (_format(self._schema, self.whole),)
+
+    def recognises(self, document: bytes | Raw) -> bool:
+        """Tell whether a JSON document, not decoded, certainly is a value: a GeoJSON object, or base64."""
+        if self._geojson_kind:
+            return is_certainly(self._geojson_kind, document)
+        return self._is_any_base64 and is_certainly_base64(document)
+
+    @cached_property
+    def _geojson_kind(self) -> str:
+        return geojson_kind(self._schema)
+
+    @cached_property
+    def _is_any_base64(self) -> bool:
+        return is_any_base64(self._schema)
 
     @cached_property
     def is_bbox(self) -> bool:

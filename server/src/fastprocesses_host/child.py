@@ -4,6 +4,7 @@ Each child first makes sure that it does not outlive its supervisor, then become
 is imported by that part: the store's program starts as soon as the interpreter is up.
 """
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -11,8 +12,6 @@ from collections.abc import Sequence
 
 from fastprocesses_host.lifeline import end_with_parent
 
-HOST_GRACE_SECONDS = 1.0
-"""How long requests under way may take once the host was told to stop."""
 AFTER_WORKER_SECONDS = 1.5
 """What of `drain_seconds` is left when Dramatiq stops waiting for its threads."""
 
@@ -36,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     from fastprocesses_host.settings import SettingsError
 
     try:
-        return become_host(rest) if part == "host" else become_worker()
+        return become_host(rest) if part == "host" else become_worker(rest)
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return CHILD_CONFIGURATION
@@ -69,17 +68,27 @@ def become_store(arguments: Sequence[str]) -> None:
     os.execv(program, [program, *rest])  # noqa: S606 - no shell is what we want
 
 
-def become_worker() -> int:
-    """Run Dramatiq's command with one worker process."""
+def become_worker(arguments: Sequence[str]) -> int:
+    """Run Dramatiq's command with one worker process.
+
+    Args:
+        arguments: The descriptor to report readiness to.
+    """
+    from fastprocesses_host.retirement import REPORT_VARIABLE
     from fastprocesses_host.settings import Settings
 
     os.environ.setdefault("dramatiq_worker_timeout", "100")  # ms; how soon idle threads see a stop
+    os.environ[REPORT_VARIABLE] = arguments[0]
+    if sys.platform == "linux":
+        multiprocessing.set_start_method("fork")  # the worker process inherits that descriptor
+    signal.signal(signal.SIGUSR1, _pass_on)
     settings = Settings.from_env()
     from dramatiq import cli
+    from fastprocesses_sdk.memory import release_unused_memory
 
     parser = cli.make_argument_parser()  # type: ignore[no-untyped-call]
     shutdown_seconds = max(settings.drain_seconds - AFTER_WORKER_SECONDS, settings.drain_seconds / 2)
-    arguments = [
+    words = [
         "--path",  # with nothing after it: the folder we happen to stand in is no place to import from
         *("--processes", "1"),
         *("--threads", str(settings.slot_count)),
@@ -88,20 +97,35 @@ def become_worker() -> int:
         "--skip-logging",
         "fastprocesses_host.actors",
     ]
-    return int(cli.main(parser.parse_args(arguments)) or 0)  # type: ignore[no-untyped-call]
+    release_unused_memory()
+    return int(cli.main(parser.parse_args(words)) or 0)  # type: ignore[no-untyped-call]
 
 
 def become_host(arguments: Sequence[str]) -> int:
     """Serve HTTP.
 
     Args:
-        arguments: The descriptor of the listening socket, and the one to report readiness to.
+        arguments: The descriptor of the listening socket, the one to report readiness to, how many seconds
+            requests under way may take once it was told to stop, and `successor` where another host still serves.
     """
     from fastprocesses_host.serving import run_host
     from fastprocesses_host.settings import Settings
 
-    listen_fd, report_fd = (int(argument) for argument in arguments)
-    return run_host(Settings.from_env(), listen_fd=listen_fd, report_fd=report_fd)
+    listen_fd, report_fd, stop_seconds, *rest = arguments
+    return run_host(
+        Settings.from_env(),
+        listen_fd=int(listen_fd),
+        report_fd=int(report_fd),
+        stop_seconds=float(stop_seconds),
+        is_successor=rest == ["successor"],
+    )
+
+
+def _pass_on(number: int, _frame: object) -> None:
+    """Pass a signal on to the worker process, of which Dramatiq's command knows nothing."""
+    for process in multiprocessing.active_children():
+        if process.pid is not None:
+            os.kill(process.pid, number)
 
 
 if __name__ == "__main__":

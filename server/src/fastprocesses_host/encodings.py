@@ -176,6 +176,29 @@ def inline_member(value: OutputValue, data: bytes) -> bytes:
     return _qualified(document, value.media_type)
 
 
+def around_inline(value: OutputValue, start: bytes) -> tuple[bytes, bytes] | None:
+    """Give what stands before and behind a large value in a results document; in between it can be streamed.
+
+    Binary values stand there as base64, JSON as it is stored.
+
+    Args:
+        value: What the value is.
+        start: The first of its bytes.
+
+    Returns:
+        None: it cannot be streamed, `inline_member` writes it.
+    """
+    if value.form == "binary":
+        before, after = _qualified(b'""', value.media_type, encoding="base64").split(b'""', 1)
+        return before + b'"', b'"' + after
+    if value.form == "text" or not start.lstrip():
+        return None
+    if value.media_type == JSON and not start.lstrip().startswith(b"{"):
+        return b"", b""
+    before, _, after = _qualified(b"[]", value.media_type).partition(b"[]")
+    return before, after
+
+
 def _qualified(document: bytes, media_type: str, *, encoding: str = "") -> bytes:
     members = [b'"value":' + document, b'"mediaType":' + msgspec.json.encode(media_type)]
     if encoding:

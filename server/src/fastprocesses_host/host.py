@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 from msgspec import Struct
@@ -26,6 +26,7 @@ from fastprocesses_host.ogc.exceptions import (
     ResultNotAvailable,
     ServiceUnavailable,
     SyncTimeout,
+    TooManyRequests,
 )
 from fastprocesses_host.ogc.execute import ExecuteRequest
 from fastprocesses_host.ogc.job_filters import JobFilters
@@ -43,9 +44,10 @@ from fastprocesses_host.store.client import (
     refuse_other_format,
     refuse_unfit_server,
 )
-from fastprocesses_host.store.ids import JobIds, created_ms, is_job_id
+from fastprocesses_host.store.ids import ID_LENGTH, JobIds, created_ms, is_job_id
 from fastprocesses_host.store.keys import FORMAT, Keys, queue_names
-from fastprocesses_host.store.records import Limits, NewJob, StoredInput
+from fastprocesses_host.store.operations import QueueLimits
+from fastprocesses_host.store.records import ANYBODY, Limits, NewJob, StoredInput, Told, decode_told
 from fastprocesses_host.store.values import FileValues, NoSuchValue
 
 MOST_JOBS_A_PAGE = 1000
@@ -56,11 +58,17 @@ _FULL = 0.85
 _LOOK_SECONDS = 2.0
 _FIRST_LOOK_SECONDS = 0.1
 _DISMISS_TRIES = 10
+_QUIET_SECONDS = 0.05
+"""Whether a caller is gone is looked at only when its job takes longer."""
 _CHUNK_BYTES = 256 * 1024
 _BACKWARDS, _BACKWARDS_FROM = "-", "="
 """Before the id in a cursor: towards newer jobs, without or with the job itself."""
 _DIRECTIONS = (_BACKWARDS, _BACKWARDS_FROM)
 _EVERY_JOB = JobFilters()
+_FULL_QUEUES = {
+    "full": "Too many jobs are waiting. Try again later.",
+    "process-full": "Too many jobs of this process are waiting. Try again later.",
+}
 
 log = get_logger()
 
@@ -79,6 +87,8 @@ class Host:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._keys = Keys.of(settings.key_prefix)
+        self._id = secrets.token_hex(6)
+        self._done_suffix = self._id.encode()
         self._store = AsyncStore(settings.redis_url, self._keys)
         self._values = FileValues(settings.value_folder) if settings.value_folder else None
         self._catalog = Catalog.from_announcements(())
@@ -87,7 +97,7 @@ class Host:
         self._unreadable: set[str] = set()
         self._ids = JobIds()
         self._clock_offset_ms = 0
-        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._waiting: dict[str, asyncio.Future[bytes]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._is_answered = False
         self._was_answered = False
@@ -150,6 +160,7 @@ class Host:
         choice: ModeChoice,
         *,
         inputs: Mapping[str, CheckedInput],
+        caller: str = ANYBODY,
         disconnected: Callable[[], Awaitable[None]] | None = None,
     ) -> Job:
         """Accept a job; where its caller waits, wait for its end.
@@ -159,13 +170,14 @@ class Host:
             request: What was asked.
             choice: Whether the caller waits, and how long.
             inputs: The checked inputs.
+            caller: Who asks; callers take turns in the queues, and each may have so many jobs there.
             disconnected: Returns when the caller has gone; its job is dismissed then.
 
         Returns:
             The job: final and successful if it was waited for, accepted or running if not.
 
         Raises:
-            NoSuchProcess, ProcessFailed, SyncTimeout, BodyTooLarge, ServiceUnavailable.
+            NoSuchProcess, ProcessFailed, SyncTimeout, BodyTooLarge, TooManyRequests, ServiceUnavailable.
         """
         process = self.catalog.get(process_id)
         if self._is_full:
@@ -174,9 +186,16 @@ class Host:
             raise ServiceUnavailable(self._refused, retry_after_seconds=60)
         if self._store.is_away:
             raise StoreUnavailable
+        self._require_small(inputs)
         if choice.mode == "async":
-            return await self._accept(process, request.asked, choice, inputs)
-        return await self._wait(process, request.asked, choice, inputs, disconnected)
+            return await self._accept(process, request.asked, choice, inputs, caller)
+        if len(self._waiting) >= self.settings.max_waiting_requests:
+            raise ServiceUnavailable(
+                "Too many requests wait for their results. Try again in a moment, or execute asynchronously with the "
+                "header Prefer: respond-async.",
+                retry_after_seconds=2,
+            )
+        return await self._wait(process, request.asked, choice, inputs, caller, disconnected)
 
     async def job(self, job_id: str) -> Job:
         """Read a job.
@@ -321,15 +340,26 @@ class Host:
             raise ResultNotAvailable("The value has expired.")
         return data
 
-    async def _store_inputs(self, job_id: str, inputs: Mapping[str, CheckedInput]) -> dict[str, StoredInput]:
-        return {name: await self._store_input(job_id, name, value) for name, value in inputs.items()}
+    def _require_small(self, inputs: Mapping[str, CheckedInput]) -> None:
+        limit = self.settings.max_value_bytes
+        for name, value in inputs.items():
+            if (length := len(value.data)) > limit:
+                raise BodyTooLarge(
+                    f"The input {name} has {length} bytes; {limit} is the most a value may have."
+                )
 
-    async def _store_input(self, job_id: str, name: str, value: CheckedInput) -> StoredInput:
-        length = len(value.data)
-        if length > self.settings.max_value_bytes:
-            limit = self.settings.max_value_bytes
-            raise BodyTooLarge(f"The input {name} has {length} bytes; {limit} is the most a value may have.")
-        if length <= self.settings.max_inline_bytes or self._values is None:
+    async def _store_inputs(self, job_id: str, inputs: Mapping[str, CheckedInput]) -> dict[str, StoredInput]:
+        stored: dict[str, StoredInput] = {}
+        try:
+            for name, value in inputs.items():
+                stored[name] = await self._store_input(job_id, value)
+        except BaseException:  # a full disk, a caller who went
+            await asyncio.shield(self._drop_inputs(stored))
+            raise
+        return stored
+
+    async def _store_input(self, job_id: str, value: CheckedInput) -> StoredInput:
+        if len(value.data) <= self.settings.max_inline_bytes or self._values is None:
             return StoredInput(value.data, value.media_type)
         location = await asyncio.to_thread(self._values.put, job_id, value.data)
         return StoredInput(media_type=value.media_type, location=location)
@@ -339,17 +369,28 @@ class Host:
             if value.location and self._values is not None:
                 await asyncio.to_thread(self._values.delete, value.location)
 
+    @property
+    def _queue_limits(self) -> QueueLimits:
+        settings = self.settings
+        return QueueLimits(
+            jobs=settings.max_queued_jobs,
+            of_caller=settings.max_queued_jobs_per_caller,
+            of_process=settings.max_queued_jobs_per_process,
+        )
+
     def _new_id(self) -> str:
         return self._ids.make(time.time_ns() // 1_000_000 + self._clock_offset_ms)
 
-    def _new_job(self, process: OfferedProcess, asked: AskedResults, choice: ModeChoice) -> NewJob:
+    def _new_job(
+        self, process: OfferedProcess, asked: AskedResults, choice: ModeChoice, caller: str = ANYBODY
+    ) -> NewJob:
         settings = self.settings
         listed = choice.mode != "sync" or settings.record_sync_jobs or wants_references(asked)
         is_sync = choice.mode != "async"
         deadline_ms = (
             time.time_ns() // 1_000_000 + self._clock_offset_ms + settings.sync_timeout_seconds * 1000
         )
-        sync_queue, queue = queue_names(process.environment)
+        sync_queue, queue = queue_names(process.environment, process.policy.queue)
         return NewJob(
             id=self._new_id(),
             process_id=process.description.id,
@@ -361,6 +402,8 @@ class Host:
             listed=listed,
             limits=limits_of(process, settings, listed=listed),
             asked=asked,
+            caller=caller,
+            waiting_host=self._id if is_sync else "",
             deadline_ms=round(deadline_ms) if choice.mode == "sync" else None,
             keep_inputs=settings.keep_inputs,
         )
@@ -371,10 +414,11 @@ class Host:
         asked: AskedResults,
         choice: ModeChoice,
         inputs: Mapping[str, CheckedInput],
+        caller: str,
     ) -> Job:
         """Have the store take a job; its id is made anew once if our idea of the store's clock was wrong."""
         for _ in range(2):
-            job = self._new_job(process, asked, choice)
+            job = self._new_job(process, asked, choice, caller)
             if await self._accepted(job, inputs):
                 return job_as_accepted(job)
         raise StoreUnavailable
@@ -383,9 +427,7 @@ class Host:
         """Tell whether the store took the job; false where its id is of another time than the store's."""
         stored = await self._store_inputs(job.id, inputs)
         try:
-            answer = await self._store.run(
-                operations.accept(job, stored, max_queued_jobs=self.settings.max_queued_jobs)
-            )
+            answer = await self._store.run(operations.accept(job, stored, limits=self._queue_limits))
         except StoreUnavailable:
             self._dismiss_later(job.id)  # it may have been taken, and its caller will never know
             raise
@@ -395,8 +437,13 @@ class Host:
         self._clock_offset_ms = answer.now_ms - time.time_ns() // 1_000_000
         if answer.outcome != "ok":
             await self._drop_inputs(stored)
-        if answer.outcome == "full":
-            raise ServiceUnavailable("Too many jobs are waiting. Try again later.", retry_after_seconds=10)
+        if answer.outcome == "caller-full":
+            raise TooManyRequests(
+                "Too many of your jobs are waiting. Send this again when some of them have ended, or dismiss some.",
+                retry_after_seconds=10,
+            )
+        if answer.outcome in _FULL_QUEUES:
+            raise ServiceUnavailable(_FULL_QUEUES[answer.outcome], retry_after_seconds=10)
         if answer.outcome == "clock":
             self._ids = JobIds()  # the old ones would go on from a time that never was
         return answer.outcome == "ok"
@@ -407,11 +454,12 @@ class Host:
         asked: AskedResults,
         choice: ModeChoice,
         inputs: Mapping[str, CheckedInput],
+        caller: str,
         disconnected: Callable[[], Awaitable[None]] | None,
     ) -> Job:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         for _ in range(2):
-            job = self._new_job(process, asked, choice)
+            job = self._new_job(process, asked, choice, caller)
             self._waiting[job.id] = done  # before it is accepted: a worker may be faster than the answer
             try:
                 if await self._accepted(job, inputs):
@@ -424,7 +472,7 @@ class Host:
         self,
         job: NewJob,
         choice: ModeChoice,
-        done: asyncio.Future[None],
+        done: asyncio.Future[bytes],
         disconnected: Callable[[], Awaitable[None]] | None,
     ) -> Job:
         is_bounded = choice.mode == "wait" and choice.wait_seconds is not None
@@ -436,8 +484,8 @@ class Host:
             self._dismiss_later(job.id)
             raise
         if done.done():
-            done.result()
-            return await self._collect(job.id)
+            told = done.result()
+            return successful(job_as_told(job, decode_told(told))) if told else await self._collect(job.id)
         if is_bounded and not is_gone:
             return await self.job(job.id)
         self._dismiss_later(job.id)
@@ -449,17 +497,10 @@ class Host:
         collected = await self._store.run(operations.collect(job_id))
         if collected is None:
             raise ResultNotAvailable("The job was removed before its results were read.")
-        job = replace(collected.job, values=collected.values)
-        if job.status == Status.FAILED and job.problem is not None:
-            raise ProcessFailed(job.problem)
-        if job.status != Status.SUCCESSFUL:
-            raise ResultNotAvailable("The job was dismissed before it ended.")
-        return job
+        return successful(replace(collected.job, values=collected.values))
 
     def _dismiss_later(self, job_id: str) -> None:
-        task = asyncio.create_task(self._dismiss_quietly(job_id), name="dismiss")
-        self._tasks.append(task)
-        task.add_done_callback(self._tasks.remove)
+        self._spawn(self._dismiss_quietly(job_id), "dismiss")
 
     async def _dismiss_quietly(self, job_id: str) -> None:
         for _ in range(_DISMISS_TRIES):  # beyond these its deadline or its worker ends it
@@ -477,16 +518,25 @@ class Host:
     async def _read(self, job_id: str) -> Job | str:
         if not is_job_id(job_id):
             return "gone"
-        return await self._store.run(operations.job(job_id))
+        found = await self._store.run(operations.job(job_id))
+        return "gone" if isinstance(found, Job) and not found.listed else found
 
     async def _listen(self) -> None:
-        async for message in self._store.listen(self._keys.done, self._keys.catalog):
-            if message is None:
-                await self._quietly(self._reread_waiting())
-            elif message[0] == self._keys.catalog:
-                await self._quietly(self._refresh_catalog())
-            else:
-                self._tell_done(message[1].decode())
+        """Hear of the ends of jobs at once, and of what workers offer."""
+        async for _ in self._store.listen(self._hear, self._keys.done(self._id), self._keys.catalog):
+            await self._quietly(self._reread_waiting())
+
+    def _hear(self, channel: bytes, data: bytes) -> None:
+        if channel.endswith(self._done_suffix):
+            self._tell_done(data[:ID_LENGTH].decode(), data[ID_LENGTH:])
+        else:
+            self._spawn(self._quietly(self._refresh_catalog()), "catalog")
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Do something beside, and hold it until it is done."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
 
     async def _tick(self) -> None:
         """Help the workers keep house: with no worker left, jobs of dead ones end all the same."""
@@ -503,7 +553,9 @@ class Host:
     async def _tick_once(self, *, is_full_turn: bool) -> None:
         if is_full_turn:
             await self._check_store()
-        answer = await self._store.run(operations.tick("", lease_seconds=self.settings.lease_seconds))
+        answer = await self._store.run(
+            operations.tick("", host=self._id, lease_seconds=self.settings.lease_seconds)
+        )
         self._clock_offset_ms = answer.now_ms - time.time_ns() // 1_000_000
         if self._was_answered and not self._is_answered:
             log.info("store back")
@@ -511,6 +563,7 @@ class Host:
         if answer.may_recover:
             recover = operations.recover(
                 lease_seconds=self.settings.lease_seconds,
+                retry_seconds=self.settings.retry_seconds,
                 worker_lost=endings.worker_lost(),
                 no_worker=endings.no_worker(),
             )
@@ -545,10 +598,10 @@ class Host:
             if isinstance(found, Job) and found.status.is_final:
                 self._tell_done(job_id)
 
-    def _tell_done(self, job_id: str) -> None:
+    def _tell_done(self, job_id: str, told: bytes = b"") -> None:
         future = self._waiting.get(job_id)
         if future is not None and not future.done():
-            future.set_result(None)
+            future.set_result(told)
 
     async def _refresh_catalog(self) -> None:
         """Read what workers offer; a catalog is made only where something changed."""
@@ -600,6 +653,7 @@ def limits_of(process: OfferedProcess, settings: Settings, *, listed: bool) -> L
         memory_mb=policy.memory_mb or 0,
         retryable=policy.retryable,
         max_attempts=policy.max_attempts,
+        max_concurrent=policy.max_concurrent or 0,
         max_queue_seconds=settings.max_queue_seconds,
         max_run_seconds=settings.max_run_seconds,
         ttl_seconds=settings.job_ttl_seconds if listed else settings.unlisted_job_ttl_seconds,
@@ -621,16 +675,46 @@ def job_as_accepted(job: NewJob) -> Job:
     )
 
 
+def job_as_told(job: NewJob, told: Told) -> Job:
+    """Give a job that was waited for with the end that its host was told."""
+    return replace(
+        job_as_accepted(job),
+        status=told.status,
+        outputs=told.outputs,
+        values=told.values,
+        problem=told.problem,
+    )
+
+
+def successful(job: Job) -> Job:
+    """Give back a job that was waited for.
+
+    Raises:
+        ProcessFailed, ResultNotAvailable: it did not end well.
+    """
+    if job.status == Status.FAILED and job.problem is not None:
+        raise ProcessFailed(job.problem)
+    if job.status != Status.SUCCESSFUL:
+        raise ResultNotAvailable("The job was dismissed before it ended.")
+    return job
+
+
 async def wait_for_first(
-    done: asyncio.Future[None], disconnected: Callable[[], Awaitable[None]] | None, seconds: float
+    done: asyncio.Future[bytes], disconnected: Callable[[], Awaitable[None]] | None, seconds: float
 ) -> bool:
     """Wait for the end of the job, of its caller, or of the time; tell whether the caller has gone."""
     if disconnected is None:
         await asyncio.wait([done], timeout=seconds)
         return False
-    gone = asyncio.ensure_future(disconnected())
+    if seconds > _QUIET_SECONDS:  # most jobs are done before their caller could be gone
+        await asyncio.wait([done], timeout=_QUIET_SECONDS)
+        if done.done():
+            return False
+        seconds -= _QUIET_SECONDS
+    gone: asyncio.Future[Any] = asyncio.ensure_future(disconnected())
+    ends: set[asyncio.Future[Any]] = {done, gone}
     try:
-        await asyncio.wait([done, gone], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         return gone.done()
     finally:
         gone.cancel()

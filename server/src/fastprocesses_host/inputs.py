@@ -22,6 +22,8 @@ MAX_FAULTS = 20
 """How many faults a problem tells."""
 
 _FAULTS_PER_VALUE = 5
+_LARGE_BYTES = 16 * 1024
+"""From this size on it pays to look whether a value is recognised before it is decoded."""
 _LONGEST_MEDIA_TYPE = 200
 _LONGEST_NAME = 200
 _QUALIFIED = frozenset({"value", "mediaType", "encoding", "schema", "format"})
@@ -125,18 +127,50 @@ def _read_inputs(
 
 def _read_input(schema: InputSchema, description: InputDescription, raw: Raw | None) -> _Read | None:
     """Read what is given for one input; None: nothing, which is fine. A null that does not fit is nothing."""
+    if raw is not None and (read := _recognised(schema, description, raw)) is not None:
+        return read
     if raw is not None:
         value = _decoded(raw)
         if value is not None or schema.whole.accepts(None):
-            several = description.max_occurs == "unbounded" or description.max_occurs > 1
             return (
                 _read_several(schema, description, value, raw)
-                if several
+                if _occurs_often(description)
                 else _read_single(schema, value, raw)
             )
     if description.min_occurs > 0:
         raise _Rejected([Fault((), f"This input must be given: {description.title}.")])
     return None
+
+
+def _occurs_often(description: InputDescription) -> bool:
+    return description.max_occurs == "unbounded" or description.max_occurs > 1
+
+
+def _recognised(schema: InputSchema, description: InputDescription, raw: Raw) -> _Read | None:
+    """Read a large value, plain or qualified, of a kind that is recognised in its text; None: it must be decoded."""
+    if len(memoryview(raw)) < _LARGE_BYTES or _occurs_often(description):
+        return None
+    default = schema.formats[0].media_type
+    if schema.recognises(raw):
+        return _Read(raw, default)
+    members = _qualified_members(raw)
+    if not members or not schema.recognises(members["value"]):
+        return None
+    told = {name: _decoded(member) for name, member in members.items() if name != "value"}
+    usual = {
+        "mediaType": (None, default),
+        "encoding": (None, "base64" if schema.formats[0].is_binary else None),
+    }
+    is_usual = all(member in usual.get(name, (None,)) for name, member in told.items())
+    return _Read(members["value"], default) if is_usual else None
+
+
+def _qualified_members(raw: Raw) -> dict[str, Raw] | None:
+    try:
+        members = msgspec.json.decode(raw, type=dict[str, Raw])
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return None
+    return members if "value" in members and members.keys() <= _QUALIFIED else None
 
 
 def _read_single(schema: InputSchema, value: Any, raw: Raw) -> _Read:

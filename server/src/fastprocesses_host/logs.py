@@ -5,7 +5,9 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
+
+import msgspec
 
 from fastprocesses_host.settings import Settings
 
@@ -29,7 +31,7 @@ with _without_rich():
 
 Part = Literal["supervisor", "host", "worker"]
 
-_CHATTY = ("asyncio", "dramatiq", "hypercorn")
+_CHATTY = ("asyncio", "dramatiq", "hypercorn", "uvicorn")
 """Libraries whose `info` is news only to whoever debugs them."""
 
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
@@ -58,12 +60,12 @@ def configure_logging(settings: Settings, part: Part) -> None:
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*told, ProcessorFormatter.wrap_for_formatter],
+        processors=[*told, _renderer(settings)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=structlog.WriteLoggerFactory(_standard_error()),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_standard_error())
     handler.setFormatter(
         ProcessorFormatter(
             foreign_pre_chain=told,
@@ -81,6 +83,11 @@ def job_context(job_id: str, **fields: Any) -> Iterator[None]:
     """Put the job's id and `fields` on every line logged inside, in this thread or task."""
     with structlog.contextvars.bound_contextvars(job_id=job_id, **fields):
         yield
+
+
+def _standard_error() -> TextIO:
+    """Give the descriptor itself: Dramatiq replaces `sys.stderr` by a pipe, and copies every line once more."""
+    return open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
 
 
 def is_terminal() -> bool:
@@ -114,17 +121,14 @@ def _renderer(settings: Settings) -> structlog.types.Processor:
 
 def render_json(event: MutableMapping[str, Any]) -> str:
     """Write one line of JSON: time, level, part and message first, then what else is known."""
-    import json
-
     head = {
         "time": event.pop("time", ""),
         "level": event.pop("level", ""),
         "part": event.pop("part", ""),
         "message": event.pop("event", ""),
     }
-    return json.dumps(
-        head | {name + "_" * (name in head): value for name, value in event.items()}, default=str
-    )
+    line = head | {name + "_" * (name in head): value for name, value in event.items()}
+    return msgspec.json.encode(line, enc_hook=str).decode()
 
 
 def render_console(event: MutableMapping[str, Any], *, colour: bool) -> str:

@@ -3,10 +3,11 @@
 The layout of keys and messages is Dramatiq's own: its stock broker reads what we enqueue, and the reverse.
 """
 
-import contextlib
+import itertools
+import secrets
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import dramatiq
@@ -17,6 +18,7 @@ from dramatiq.brokers.redis import RedisBroker
 from fastprocesses_host.logs import get_logger
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.client import Store, StoreFull, StoreUnavailable
+from fastprocesses_host.store.operations import Claimed, Slot
 
 BLOCK_SECONDS = 0.3
 """How long a consumer waits for a message before it looks whether it is to stop."""
@@ -59,24 +61,59 @@ class QueueBroker(RedisBroker):
     """The broker of one worker process.
 
     Attributes:
-        worker_id: Name under which this process fetches, claims and ticks.
-        held: Messages that were fetched and whose jobs are not claimed yet, with their queues.
+        worker_id: Name under which this process takes jobs and ticks.
+        taken: Jobs that were taken and whose runs have not begun yet.
+        unheard: Claims under which a job may have been taken, by an answer that is still to come.
     """
 
-    def __init__(self, store: Store, worker_id: str, queues: Iterable[str], slot_count: int) -> None:
+    def __init__(self, store: Store, worker_id: str, slot_count: int) -> None:
         super().__init__(  # type: ignore[no-untyped-call]
             client=store.redis, namespace=store.keys.namespace, middleware=[], maintenance_chance=0
         )
         self.store = store
         self.worker_id = worker_id
-        self.held: dict[str, str] = {}
+        self.taken: dict[str, Claimed] = {}
+        self.unheard: set[str] = set()
         self.slots = Slots(slot_count)
-        self.ranks = {queue: rank for rank, queue in enumerate(queues)}
+        self.ranks: dict[str, int] = {}
+        self._slots: Iterator[Slot] = iter(())
         self.draining = threading.Event()
 
-    def let_go(self, job_id: str) -> None:
-        """Count a message as fetched no longer: its job is claimed, or not to be had."""
-        self.held.pop(job_id, None)
+    def serve(self, queues: Sequence[tuple[str, str]], lease_seconds: float) -> None:
+        """Take jobs from these queues alone: those that somebody waits for first, of each kind from all in turn.
+
+        Args:
+            queues: As `queue_names` gives them.
+            lease_seconds: How long the worker may be silent about a job before it is taken away.
+        """
+        self.queues.clear()
+        self.ranks = {queue: rank for pair in queues for rank, queue in enumerate(pair)}
+        orders = [(*queues[start:], *queues[:start]) for start in range(len(queues))]
+        self._slots = itertools.cycle(
+            Slot(
+                worker=self.worker_id,
+                queues=(*(first for first, _ in order), *(second for _, second in order)),
+                lease_seconds=lease_seconds,
+            )
+            for order in orders
+        )
+        for queue in self.ranks:
+            self.declare_queue(queue)
+
+    @property
+    def slot(self) -> Slot:
+        """Who asks for jobs here; each time another queue comes first."""
+        return next(self._slots)
+
+    def new_claim(self) -> str:
+        """Give the right to a job that is to be taken; it counts as unheard until `heard`."""
+        claim = f"{self.worker_id}.{secrets.token_hex(8)}"
+        self.unheard.add(claim)
+        return claim
+
+    def heard(self, claim: str) -> None:
+        """Count a claim as answered: a job came with it, or none."""
+        self.unheard.discard(claim)
 
     def declare_queue(self, queue_name: str) -> None:
         """Declare a queue; without the delay queue that Dramatiq would poll beside it."""
@@ -86,12 +123,12 @@ class QueueBroker(RedisBroker):
             self.emit_after("declare_queue", queue_name)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> "QueueConsumer":
-        """Give the consumer of a queue; how much is fetched depends on the free slots alone."""
+        """Give the consumer of a queue; how much is taken depends on the free slots alone."""
         return QueueConsumer(self, queue_name)
 
 
 class QueueConsumer(Consumer):
-    """Takes one message whenever there is a slot for it."""
+    """Waits for its queue, and takes one job whenever there is a slot for it: of any queue, in their order."""
 
     def __init__(self, broker: QueueBroker, queue_name: str) -> None:
         self._broker = broker
@@ -99,13 +136,17 @@ class QueueConsumer(Consumer):
         self._rank = broker.ranks[queue_name]
         self._connection: redis.Redis = broker.store.blocking_connection(BLOCK_SECONDS)
         self._is_away = False
+        self._claim = ""
+        """What an answer is still to come for; its slot is kept."""
 
     def __next__(self) -> MessageProxy | None:
-        """Give the next message, or None so that the thread looks around."""
+        """Give the next job as a message, or None so that the thread looks around."""
         if self._broker.draining.is_set():
             time.sleep(_WAIT_SECONDS)
             return None
         try:
+            if not self._claim and not self._broker.slots.acquire(self._rank, _WAIT_SECONDS):
+                return None
             message = self._take()
             if message is None and not self._broker.draining.is_set():
                 self._broker.store.wait_for_message(self._queue, BLOCK_SECONDS, self._connection)
@@ -116,8 +157,7 @@ class QueueConsumer(Consumer):
         return message
 
     def ack(self, message: MessageProxy) -> None:
-        """Free the slot; the message itself was acknowledged when its job was claimed."""
-        self._broker.let_go(message.message_id)
+        """Free the slot; the message itself was acknowledged when its job was taken."""
         self._broker.slots.release()
 
     def nack(self, message: MessageProxy) -> None:
@@ -125,31 +165,24 @@ class QueueConsumer(Consumer):
         self.ack(message)
 
     def requeue(self, messages: Iterable[Any]) -> None:
-        """Give back what was fetched and not begun."""
-        ids = [message.message_id for message in messages]
-        if ids:
-            with contextlib.suppress(
-                StoreUnavailable
-            ):  # then the store finds them when this worker's lease is over
-                self._broker.store.run(operations.giveback(self._broker.worker_id, self._queue, ids))
+        """Leave what was taken and not begun to the worker, which gives it back when it signs off."""
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
     def _take(self) -> MessageProxy | None:
-        if not self._broker.slots.acquire(self._rank, _WAIT_SECONDS):
+        is_again = bool(self._claim)
+        self._claim = self._claim or self._broker.new_claim()
+        claimed = self._broker.store.run(operations.take(self._broker.slot, self._claim, is_again=is_again))
+        if claimed is not None:
+            self._broker.taken[claimed.job_id] = claimed  # before it counts as heard: a tick keeps its lease
+        self._broker.heard(self._claim)
+        self._claim = ""
+        if claimed is None:
+            self._broker.slots.release()
             return None
-        message = None
-        try:
-            fetched = self._broker.store.run(operations.fetch(self._broker.worker_id, self._queue, 1))
-            if fetched:
-                message = dramatiq.Message.decode(fetched[0])
-                self._broker.held[message.message_id] = self._queue
-        finally:
-            if message is None:
-                self._broker.slots.release()
-        return None if message is None else MessageProxy(message)
+        return MessageProxy(message_of(claimed.job_id, self._queue))
 
     def _tell_away(self, error: Exception) -> None:
         if not self._is_away:
@@ -162,3 +195,15 @@ class QueueConsumer(Consumer):
         if self._is_away:
             log.info("store back", queue=self._queue)
         self._is_away = False
+
+
+def message_of(job_id: str, queue_name: str) -> dramatiq.Message[Any]:
+    """Give the message that runs a job: it names the job and nothing else."""
+    return dramatiq.Message(
+        queue_name=queue_name,
+        actor_name="run_job",
+        args=(job_id,),
+        kwargs={},
+        options={"redis_message_id": job_id},
+        message_id=job_id,
+    )

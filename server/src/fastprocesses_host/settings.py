@@ -13,7 +13,9 @@ from fastprocesses_sdk.configured import ENVIRONMENT_PREFIX, OperatorSettings
 from msgspec import Struct
 
 Network = IPv4Network | IPv6Network
+ServerName = Literal["hypercorn", "uvicorn"]
 
+_QUEUE = re.compile(r"[A-Za-z0-9_-]+")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _PUBLIC_URL = re.compile(r"https?://[\w.:\[\]-]+(/[\w.~!$&'()*+,;=:@%/-]*)?", re.ASCII | re.IGNORECASE)
 _ROOT_PATH = re.compile(r"(/[\w.~!$&'()*+,;=:@ -]+)+", re.ASCII)
@@ -46,6 +48,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # Where things are
     host: str = "127.0.0.1"
     port: int = 8080
+    server: ServerName = "hypercorn"
+    """The program that speaks HTTP. uvicorn has to be installed: `pip install 'fastprocesses-host[uvicorn]'`."""
     public_url: str = ""
     """The URL clients use, when a proxy stands before the host: `https://example.org/ogcapi`."""
     root_path: str = ""
@@ -73,6 +77,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     # Workers
     workers: int = 1
+    queues: str = ""
+    """Names of queues that workers serve, with commas between; `default` is that of processes without one of their own.
+    Empty: all that the processes installed here have."""
     slots: int = 0
     """Jobs a worker process runs at a time; 0: one a core."""
     drain_seconds: float = 7.0
@@ -82,7 +89,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tick_seconds: float = 1.0
     cancel_grace_seconds: float = 1.0
     """How long a cancelled job may tidy up before it is killed."""
-    executor_max_jobs: int = 1000
+    executor_max_jobs: int = 20_000
     """After how many jobs an executor is replaced."""
     executor_max_growth_mb: int = 512
     """By how much an executor's memory may have grown, between jobs, before it is replaced."""
@@ -100,7 +107,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long any job may run, whatever its process says."""
     memory_mb: int = 0
     """Memory of a job when its process does not say; 0: four fifths of the machine, shared by the slots."""
+    retry_seconds: float = 1.0
+    """How long a job that may be tried again waits before its second attempt; doubled before each further one."""
     max_queued_jobs: int = 100_000
+    """Most jobs that may wait for a worker; one more is answered with 503."""
+    max_queued_jobs_per_caller: int = 10_000
+    """Most jobs of one caller that may wait in one queue; one more is answered with 429. 0: any number."""
+    max_queued_jobs_per_process: int = 0
+    """Most jobs of one process that may wait; one more is answered with 503. 0: any number."""
+    max_waiting_requests: int = 1000
+    """Most requests of a host that wait for the end of their job; one more is answered with 503."""
     job_ttl_seconds: float = 604_800.0
     """How long a finished job and its results are kept."""
     unlisted_job_ttl_seconds: float = 60.0
@@ -148,6 +164,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 raise SettingsError(
                     f"{name} must be letters, digits, '.', '_' and '-', not {getattr(self, name)!r}."
                 )
+        for queue in self.served_queues:
+            if not _QUEUE.fullmatch(queue):
+                raise SettingsError(
+                    f"queues must be names of letters, digits, '_' and '-' with commas between, not {queue!r}."
+                )
         self._check_addresses()
         if self.value_store_url and not self.value_store_url.startswith("file:///"):
             raise SettingsError(f"value_store_url must be a file:/// URL, not {self.value_store_url!r}.")
@@ -184,6 +205,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def allowed_origins(self) -> frozenset[str]:
         """The origins whose scripts may use the service; `*` among them: all."""
         return frozenset(part.strip().rstrip("/") for part in self.cors_origins.split(",") if part.strip())
+
+    @property
+    def served_queues(self) -> tuple[str, ...]:
+        """The queues that workers were told to serve; none: all there are."""
+        return tuple(part.strip() for part in self.queues.split(",") if part.strip())
 
     @property
     def slot_count(self) -> int:

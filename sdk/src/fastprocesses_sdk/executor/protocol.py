@@ -43,7 +43,7 @@ class Greeting(Frame, frozen=True, tag="greeting"):
 
 
 class Input(Struct, frozen=True, array_like=True):
-    """One input value: a JSON document in `data`, or in the file `path`."""
+    """One input value: a JSON document in `data`, or in the file `path`, that fits the schema of the input."""
 
     data: bytes = b""
     media_type: str = ""

@@ -11,7 +11,7 @@ import typer
 
 from fastprocesses_host.cli import caller_commands
 from fastprocesses_host.exits import Exit, StartError
-from fastprocesses_host.settings import PREFIX, Settings, SettingsError
+from fastprocesses_host.settings import PREFIX, ServerName, Settings, SettingsError
 
 EXIT_CODES = "Exit codes: " + "; ".join(f"{int(code)} {code.meaning}" for code in Exit) + "."
 
@@ -76,6 +76,10 @@ def run(
     ] = None,
     redis_url: RedisUrl = None,
     workers: Workers = None,
+    server: Annotated[
+        ServerName | None,
+        typer.Option("--server", help="What speaks HTTP; uvicorn is an extra.", show_default="hypercorn"),
+    ] = None,
     with_worker: Annotated[
         bool, typer.Option("--with-worker", help="With --redis-url: start the workers here too.")
     ] = False,
@@ -84,35 +88,47 @@ def run(
     """Start the host, with a store and a worker of its own.
 
     With --redis-url it is the host alone. Stops in order on Ctrl-C or SIGTERM. Jobs and results are still there after
-    the next start.
+    the next start. On SIGHUP workers and host are replaced one by one, with the code and the settings as they are then:
+    no request and no job is lost.
 
     Example: fastprocesses-host run --port 8080 --data-dir ./data
     """
-    with _errors_told():
-        settings = _settings(
+
+    def read() -> Settings:
+        return _settings(
             config,
             host=host,
             port=port,
             data_dir=None if data_dir is None else str(data_dir),
             redis_url=redis_url,
             workers=workers,
+            server=server,
         )
+
+    with _errors_told():
+        settings = read()
         from fastprocesses_host import embedded
 
-        raise typer.Exit(embedded.run(settings, with_worker=with_worker))
+        raise typer.Exit(embedded.run(settings, with_worker=with_worker, reread=read))
 
 
 @app.command(epilog=EXIT_CODES)
 def worker(redis_url: RedisUrl = None, workers: Workers = None, config: Config = None) -> None:
     """Start workers for a store that hosts elsewhere use too.
 
+    On SIGHUP they are replaced one by one; the old ones end when their jobs have ended.
+
     Example: fastprocesses-host worker --redis-url redis://127.0.0.1:6379/0 --workers 2
     """
+
+    def read() -> Settings:
+        return _settings(config, redis_url=redis_url, workers=workers)
+
     with _errors_told():
-        settings = _settings(config, redis_url=redis_url, workers=workers)
+        settings = read()
         from fastprocesses_host import embedded
 
-        raise typer.Exit(embedded.run_workers(settings))
+        raise typer.Exit(embedded.run_workers(settings, reread=read))
 
 
 plugins_app = typer.Typer(no_args_is_help=False, rich_markup_mode=None)

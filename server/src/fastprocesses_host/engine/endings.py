@@ -12,6 +12,8 @@ from fastprocesses_host.ogc.jobs import JobProblem
 from fastprocesses_host.store.records import Limits
 
 BYTES_PER_MB = 1024 * 1024
+BY_CHANCE = frozenset({"crashed", "error"})
+"""Reasons of failures that another attempt may not meet."""
 MOST_CHARACTERS = 4000
 """Longer texts of processes are cut before they reach a record."""
 
@@ -30,9 +32,9 @@ class Failed(Struct, frozen=True):
 
 
 class Stopped(Struct, frozen=True):
-    """The run gave way: its job was dismissed, belongs to somebody else, or the worker stops."""
+    """The run gave way: its job was dismissed, belongs to somebody else, waits for another attempt, or the worker stops."""
 
-    why: Literal["dismissed", "superseded", "gone", "drained"]
+    why: Literal["dismissed", "superseded", "gone", "drained", "repeated"]
 
 
 Ending = Succeeded | Failed | Stopped

@@ -59,6 +59,7 @@ class Executor:
         self.jobs = 0
         self.failures = 0
         """Jobs in a row that ended in an error of their own."""
+        self.gauge = processes.Gauge(process.pid)
         self.first_memory_bytes = 0
         self.on_line: OutputLine | None = None
         self.streams: list[_Stream] = []
@@ -285,7 +286,7 @@ class Executors:
             return {one.pid for one in self._all} | {self._sentinel.pid}
 
     def _is_worn(self, executor: Executor) -> bool:
-        memory = processes.own_memory_bytes(executor.pid)
+        memory = executor.gauge.memory_bytes()
         executor.first_memory_bytes = executor.first_memory_bytes or memory
         growth = memory - executor.first_memory_bytes
         limit = self._settings.executor_max_growth_mb * 1024 * 1024

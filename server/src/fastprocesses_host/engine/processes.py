@@ -32,12 +32,20 @@ def memory_bytes(pid: int) -> int:
     return total
 
 
-def own_memory_bytes(pid: int) -> int:
-    """Give the resident memory of one process; 0 when it is gone."""
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
-        return 0
+class Gauge:
+    """Tells the resident memory of one process; cheap to ask again."""
+
+    def __init__(self, pid: int) -> None:
+        self._process: psutil.Process | None = None
+        with contextlib.suppress(psutil.Error):
+            self._process = psutil.Process(pid)
+
+    def memory_bytes(self) -> int:
+        """Give what it uses now; 0 when it is gone."""
+        try:
+            return int(self._process.memory_info().rss) if self._process else 0
+        except psutil.Error:
+            return 0
 
 
 def kill_group(group: int) -> None:

@@ -33,10 +33,10 @@ class Run:
         is_untouched: No code of the process ran yet.
     """
 
-    def __init__(self, claimed: Claimed, claim: str, max_log_lines: int) -> None:
+    def __init__(self, claimed: Claimed, max_log_lines: int) -> None:
         self.claimed = claimed
-        self.job_id = claimed.job.id
-        self.claim = claim
+        self.job_id = claimed.job_id
+        self.claim = claimed.claim
         self.stop: Stop | None = None
         self.is_untouched = True
         self._executor: Executor | None = None

@@ -3,9 +3,8 @@
 import contextlib
 import logging
 import os
-import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -31,13 +30,14 @@ from fastprocesses_host.engine.endings import Ending, Failed, Stopped, Succeeded
 from fastprocesses_host.engine.executors import Executor, ExecutorLost, Executors
 from fastprocesses_host.engine.run import LINE_CHARACTERS, Run, Runs
 from fastprocesses_host.logs import get_logger, job_context
-from fastprocesses_host.ogc.jobs import OutputValue
+from fastprocesses_host.ogc.jobs import OutputValue, Status
 from fastprocesses_host.ogc.results import plan_formats
+from fastprocesses_host.queue import QueueBroker
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.store import operations
-from fastprocesses_host.store.client import Store, StoreUnavailable
-from fastprocesses_host.store.operations import Claimed
-from fastprocesses_host.store.records import StoredInput
+from fastprocesses_host.store.client import Store, StoreFull, StoreUnavailable
+from fastprocesses_host.store.operations import Claimed, Finished
+from fastprocesses_host.store.records import StoredInput, Told, encode_told
 from fastprocesses_host.store.values import FileValues
 
 _MEMORY_SECONDS = 0.25
@@ -72,7 +72,7 @@ class Runner:
         executors: Executors,
         offers: Mapping[str, Offer],
         values: FileValues | None,
-        worker_id: str,
+        broker: QueueBroker,
     ) -> None:
         self.runs = Runs()
         self._settings = settings
@@ -80,40 +80,45 @@ class Runner:
         self._executors = executors
         self._offers = offers
         self._values = values
-        self._worker_id = worker_id
+        self._broker = broker
 
-    def run(self, job_id: str, *, on_claim: Callable[[], None], is_stopping: Callable[[], bool]) -> None:
-        """Claim a job and bring it to its end; leave it alone if it is not to be had."""
-        claim = f"{self._worker_id}.{secrets.token_hex(8)}"
-        operation = operations.claim(
-            job_id, self._worker_id, claim, lease_seconds=self._settings.lease_seconds
-        )
-        claimed = self._store.run_until_answered(operation, is_given_up=is_stopping)
-        on_claim()
-        if not isinstance(claimed, Claimed):
-            return
-        run = Run(claimed, claim, self._settings.max_log_lines)
+    def run(self, claimed: Claimed) -> None:
+        """Bring a job that was taken to its end, and then, in the same slot, what waits while something does."""
+        following: Claimed | None = claimed
+        while following is not None:
+            following = self._run(following)
+
+    def _run(self, claimed: Claimed) -> Claimed | None:
+        run = Run(claimed, self._settings.max_log_lines)
         self.runs.enter(run)
+        self._broker.taken.pop(run.job_id, None)
         try:
-            with job_context(job_id):
-                self._bring_to_end(run)
+            if self._broker.draining.is_set():
+                self._release(run)
+                return None
+            with job_context(run.job_id):
+                return self._bring_to_end(run)
         finally:
             self.runs.leave(run)
 
-    def _bring_to_end(self, run: Run) -> None:
+    def _bring_to_end(self, run: Run) -> Claimed | None:
         started_seconds = time.monotonic()
+        following = None
         with ExitStack() as executors:  # kept until the results that lie in its folder are stored
             try:
                 ending = self._attempt(run, executors)
-                ending = self._finish(run, ending)
+                ending, following = self._finish(run, ending)
             except Exception:  # a bug of ours, a full disk: the job must not be left running
                 log.exception("the engine failed")
                 ending = endings.failed(
                     "engine", "The server failed to run the process, or to store its results."
                 )
-                self._finish(run, ending)
-        seconds = round(time.monotonic() - started_seconds, 3)
-        process = run.claimed.job.process_id
+                ending, following = self._finish(run, ending)
+        self._tell_operator(run, ending, round(time.monotonic() - started_seconds, 3))
+        return following
+
+    def _tell_operator(self, run: Run, ending: Ending, seconds: float) -> None:
+        process = run.claimed.process_id
         if isinstance(ending, Failed):
             log.warning(
                 "job failed",
@@ -126,7 +131,7 @@ class Runner:
             log.info("job ended", process=process, ending=_told(ending), seconds=seconds)
 
     def _attempt(self, run: Run, executors: ExitStack) -> Ending:
-        job = run.claimed.job
+        job = run.claimed
         offer = self._offers.get(job.process_id)
         if offer is None:
             return endings.process_missing(job.process_id)
@@ -161,7 +166,7 @@ class Runner:
             self._executors.discard(attempt.executor)
 
     def _execute_frame(self, run: Run, offer: Offer, workdir: Path) -> Execute:
-        asked = run.claimed.job.asked
+        asked = run.claimed.asked
         return Execute(
             job=run.job_id,
             claim=run.claim,
@@ -182,24 +187,55 @@ class Runner:
         assert self._values is not None, "a value lies in a value store that this worker does not have"
         return Input(media_type=value.media_type, path=str(self._values.path(value.location)))
 
-    def _finish(self, run: Run, ending: Ending) -> Ending:
-        """Write the end of a run; give the ending that it really had."""
+    def _finish(self, run: Run, ending: Ending) -> tuple[Ending, Claimed | None]:
+        """Write the end of a run; give the ending that it really had, and the next job of the slot."""
         if isinstance(ending, Succeeded):
-            ending = self._keep(run, ending)
+            ending = self._within_limit(ending)
+        if isinstance(ending, Succeeded):
+            return ending, self._keep(run, ending)
         if isinstance(ending, Failed):
-            self._end(run, "failed", {"rc": ending.reason, "pb": msgspec.json.encode(ending.problem)}, {})
-        elif isinstance(ending, Stopped) and ending.why == "dismissed":
-            self._end(run, "dismissed", {}, {})
-        elif isinstance(ending, Stopped) and ending.why == "drained":
+            return (
+                (Stopped("repeated"), None)
+                if self._repeat(run, ending)
+                else (ending, self._fail(run, ending))
+            )
+        if ending.why == "dismissed":
+            return ending, self._end(run, "dismissed", {}, {}).next
+        if ending.why == "drained":
             self._release(run)
-        return ending
+        return ending, None
 
-    def _keep(self, run: Run, ending: Succeeded) -> Ending:
-        """Store the values and end the job with them; give the ending it really had."""
+    def _within_limit(self, ending: Succeeded) -> Ending:
         limit = self._settings.max_value_bytes
         for name, output in ending.outputs.items():
             if (length := _length(output)) > limit:
                 return endings.too_large(name, length, limit)
+        return ending
+
+    def _repeat(self, run: Run, ending: Failed) -> bool:
+        """Have a run that failed by chance repeated; tell whether that was done, or is no longer ours to decide."""
+        if ending.reason not in endings.BY_CHANCE:
+            return False
+        with contextlib.suppress(StoreUnavailable, StoreFull):
+            run.report(self._store)
+        retry_seconds = self._settings.retry_seconds
+        operation = operations.again(run.job_id, run.claim, retry_seconds=retry_seconds, reason=ending.reason)
+        if self._store.run_until_answered(lambda _is_again: operation) == "spent":
+            return False
+        log.warning(
+            "run failed", process=run.claimed.process_id, reason=ending.reason, attempt=run.claimed.attempt
+        )
+        return True
+
+    def _fail(self, run: Run, ending: Failed) -> Claimed | None:
+        told = Told(status=Status.FAILED, problem=ending.problem)
+        fields: dict[str, operations.Argument] = {"rc": ending.reason}
+        if run.claimed.listed:
+            fields["pb"] = msgspec.json.encode(ending.problem)
+        return self._end(run, "failed", fields, {}, told=told).next
+
+    def _keep(self, run: Run, ending: Succeeded) -> Claimed | None:
+        """Store the values and end the job with them; give the next job of the slot."""
         values: dict[str, bytes] = {}
         outputs: dict[str, OutputValue] = {}
         staged = False
@@ -213,14 +249,20 @@ class Runner:
                 values[name] = data
             elif data is not None:
                 staged = True
-                self._store.run_until_answered(operations.stage(run.job_id, run.claim, name, data))
+                self._stage(run, name, data)
         locations = [one.location for one in outputs.values() if one.location]
-        fields: dict[str, operations.Argument] = {"out": msgspec.json.encode(outputs)}
+        fields: dict[str, operations.Argument] = {}
         if locations:
             fields["ol"] = "\n".join(locations)
-        if self._end(run, "successful", fields, values, staged=staged) != "ok":
+        if run.claimed.listed or staged or sum(map(len, values.values())) > _WITH_FINISH_BYTES:
+            fields["out"] = msgspec.json.encode(outputs)
+            finished = self._end(run, "successful", fields, values, staged=staged)
+        else:
+            told = Told(status=Status.SUCCESSFUL, outputs=outputs, values=values)
+            finished = self._end(run, "successful", fields, {}, told=told)
+        if finished.outcome != "ok":
             self._discard(run, locations)
-        return ending
+        return finished.next
 
     def _place(self, job_id: str, output: Output) -> tuple[bytes | None, str]:
         """Give the bytes for the store, or the location in the value store."""
@@ -230,6 +272,10 @@ class Runner:
                 return None, self._values.move(job_id, Path(output.path))
             return None, self._values.put(job_id, output.data)
         return (Path(output.path).read_bytes() if output.path else output.data), ""
+
+    def _stage(self, run: Run, name: str, data: bytes) -> None:
+        operation = operations.stage(run.job_id, run.claim, name, data)
+        self._store.run_until_answered(lambda _is_again: operation)
 
     def _discard(self, run: Run, locations: list[str]) -> None:
         """Delete the values of a run that no longer counted."""
@@ -247,7 +293,9 @@ class Runner:
         values: dict[str, bytes],
         *,
         staged: bool = False,
-    ) -> operations.Outcome | None:
+        told: Told | None = None,
+    ) -> Finished:
+        """End the job, and take the next one in the same turn unless the worker stops."""
         percent, message, lines = run.take_last()
         if status == "successful":
             percent = 100
@@ -255,8 +303,12 @@ class Runner:
             fields["pr"] = percent
         if message is not None:
             fields["m"] = message
-        return self._store.run_until_answered(
-            operations.finish(
+        encoded = b""
+        if told is not None and not run.claimed.listed:
+            fields["res"] = encoded = encode_told(told)
+        next_claim = "" if self._broker.draining.is_set() else self._broker.new_claim()
+        finished = self._store.run_until_answered(
+            lambda is_again: operations.finish(
                 run.job_id,
                 run.claim,
                 status,
@@ -265,19 +317,26 @@ class Runner:
                 staged=staged,
                 lines=lines,
                 max_log_lines=self._settings.max_log_lines,
+                told=encoded,
+                slot=self._broker.slot,
+                next_claim=next_claim,
+                is_again=is_again,
             )
         )
+        if finished.next is not None:
+            self._broker.taken[finished.next.job_id] = finished.next
+        self._broker.heard(next_claim)
+        return finished
 
     def _release(self, run: Run) -> None:
-        self._store.run_until_answered(
-            operations.release(
-                run.job_id,
-                run.claim,
-                untouched=run.is_untouched,
-                reason="stopped",
-                problem=endings.server_stopped(),
-            )
+        operation = operations.release(
+            run.job_id,
+            run.claim,
+            untouched=run.is_untouched,
+            reason="stopped",
+            problem=endings.server_stopped(),
         )
+        self._store.run_until_answered(lambda _is_again: operation)
 
 
 class Attempt:
@@ -375,7 +434,7 @@ class Attempt:
         """Repeat a line of the job's log in that of the worker."""
         fields = {"fields": line.fields} if line.fields else {}
         level = _LEVELS.get(line.level, logging.INFO)
-        log.log(level, line.text[:LINE_CHARACTERS], process=self._run.claimed.job.process_id, **fields)
+        log.log(level, line.text[:LINE_CHARACTERS], process=self._run.claimed.process_id, **fields)
 
     def _look(self) -> Ending | None:
         """See to limits and to reasons to stop; an ending once the executor was killed."""

@@ -51,7 +51,6 @@ class Ticker:
         self._offer = offer
         self._announce = announce
         self._stopped = threading.Event()
-        self._unknown: set[str] = set()
         self._is_away = False
         self._next_sweep_seconds = time.monotonic()
         self._next_reap_seconds = time.monotonic()
@@ -87,20 +86,14 @@ class Ticker:
             self._stopped.wait(max(self._settings.tick_seconds - spent_seconds, 0.05))
 
     def _tick_once(self) -> None:
-        held = list(self._broker.held)
-        lost = [job_id for job_id in self._unknown if job_id not in held and self._runs.get(job_id) is None]
-        claims = {run.job_id: run.claim for run in self._runs.all()}
+        taken = [(claimed.job_id, claimed.claim) for claimed in list(self._broker.taken.values())]
         operation = operations.tick(
             self._broker.worker_id,
             lease_seconds=self._settings.lease_seconds,
             offer=self._offer,
-            queues=list(self._broker.ranks),
-            held=held,
-            lost=lost,
-            claims=claims,
+            claims=dict(taken) | {run.job_id: run.claim for run in self._runs.all()},
         )
         answer = self._store.run(operation)
-        self._unknown = set(answer.unknown) - set(lost)
         self._stop_runs(answer)
         if not answer.knows_offer:  # the store has lost its data
             self._announce()
@@ -120,6 +113,7 @@ class Ticker:
         """Recover, expire and delete, a bounded amount."""
         recover = operations.recover(
             lease_seconds=self._settings.lease_seconds,
+            retry_seconds=self._settings.retry_seconds,
             worker_lost=endings.worker_lost(),
             no_worker=endings.no_worker(),
         )

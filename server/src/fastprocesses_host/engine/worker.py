@@ -28,6 +28,7 @@ from fastprocesses_host.settings import PREFIX, Settings
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.announcements import Announcement
 from fastprocesses_host.store.client import Store, StoreRefused, StoreUnavailable
+from fastprocesses_host.store.keys import DEFAULT_QUEUE, queue_names
 from fastprocesses_host.store.values import FileValues
 
 STOP_RESERVE_SECONDS = 4.0
@@ -92,8 +93,9 @@ class WorkerParts(Middleware):
             self._executors.close()
         if self._values is not None:
             self._values.close()
+        unheard = {claimed.claim for claimed in self._broker.taken.values()} | self._broker.unheard
         try:
-            self._store.run(operations.leave(self._broker.worker_id, self._offer))
+            self._store.run(operations.leave(self._broker.worker_id, self._offer, unheard))
         except StoreUnavailable:
             log.warning("could not sign off", reason="store away")
         log.info("worker stopped")
@@ -111,13 +113,14 @@ class WorkerParts(Middleware):
                 log.warning("plugin quarantined", plugin=plugin.name, reason=plugin.reason)
         for stranger in settings.plugins.strangers(plugin.name for plugin in discovery.plugins):
             log.warning("settings of no plugin that is installed", where=stranger)
+        self._broker.serve(served_queues(settings, discovery), settings.lease_seconds)
         if settings.value_folder is not None:
             self._values = FileValues(settings.value_folder)
         digest = hashlib.sha256(msgspec.json.encode(discovery)).hexdigest()[:16]
         self._offer = f"{settings.environment}.{digest}"
         self._announce()
         self._runner = Runner(
-            settings, self._store, self._executors, _offers(discovery), self._values, self._broker.worker_id
+            settings, self._store, self._executors, _offers(discovery), self._values, self._broker
         )
         self._ticker = Ticker(
             settings,
@@ -186,6 +189,16 @@ class WorkerParts(Middleware):
         for run in self._runner.runs.all():
             run.ask_to_stop("drained")
         self._runner.runs.wait_until_empty(self._settings.cancel_grace_seconds + STOP_RESERVE_SECONDS / 2)
+
+
+def served_queues(settings: Settings, discovery: Discovery) -> list[tuple[str, str]]:
+    """Give the queues that a worker takes jobs from: those it was told, else all that its processes have."""
+    declared = {offer.process.policy.queue or DEFAULT_QUEUE for offer in _offers(discovery).values()}
+    for queue in settings.served_queues:
+        if queue not in declared | {DEFAULT_QUEUE}:
+            log.warning("queue of no process that is installed", queue=queue)
+    served = settings.served_queues or (DEFAULT_QUEUE, *sorted(declared - {DEFAULT_QUEUE}))
+    return [queue_names(settings.environment, queue) for queue in dict.fromkeys(served)]
 
 
 def _offers(discovery: Discovery) -> dict[str, Offer]:

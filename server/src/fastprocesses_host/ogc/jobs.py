@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Literal
 
 from fastprocesses_sdk.description import Link
@@ -200,8 +201,13 @@ def job_links(job: Job, urls: Urls) -> list[Link]:
 
 def timestamp(milliseconds: int) -> str:
     """Give a time as RFC 3339 has it, in UTC with milliseconds and Z."""
-    moment = datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat()
-    return f"{moment[:19]}.{milliseconds % 1000:03d}Z"
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(seconds: int) -> str:
+    """Write a second; jobs of one time share it, and one that is asked for again has it already."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def _results_links(job: Job, urls: Urls) -> list[Link]:

@@ -1,10 +1,12 @@
 """The addresses of the server's resources and the links between them (S1.8)."""
 
+import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote
 
 from fastprocesses_sdk.description import Link
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 """What a link relation registered with OGC starts with."""
@@ -52,7 +54,7 @@ class Urls(Struct, frozen=True):
 
     def process(self, process_id: str) -> str:
         """Give the URL of a process description."""
-        return f"{self.base}/processes/{quote(process_id, safe='')}"
+        return f"{self.base}/processes/{_segment(process_id)}"
 
     def execution(self, process_id: str) -> str:
         """Give the URL where a process is executed."""
@@ -64,7 +66,7 @@ class Urls(Struct, frozen=True):
 
     def job(self, job_id: str) -> str:
         """Give the URL of a job's status, never with a query."""
-        return f"{self.base}/jobs/{quote(job_id, safe='')}"
+        return f"{self.base}/jobs/{_segment(job_id)}"
 
     def log(self, job_id: str) -> str:
         """Give the URL of a job's log."""
@@ -76,7 +78,7 @@ class Urls(Struct, frozen=True):
 
     def output(self, job_id: str, output_id: str, n: int | None = None) -> str:
         """Give the URL of one output, or of its value number `n` counted from 0 (S2.6)."""
-        url = f"{self.results(job_id)}/{quote(output_id, safe='')}"
+        url = f"{self.results(job_id)}/{_segment(output_id)}"
         return url if n is None else f"{url}/{n}"
 
     def representations(self, url: str, title: str, *, rel: str = "self") -> list[Link]:
@@ -104,6 +106,11 @@ class Urls(Struct, frozen=True):
         if short:
             relations.append(name)
         return [Link(href=url, rel=rel, type=media_type, title=title) for rel in relations]
+
+
+@lru_cache(maxsize=1024)
+def _segment(name: str) -> str:
+    return quote(name, safe="")
 
 
 def as_html(url: str) -> str:
@@ -155,19 +162,19 @@ def link_header(links: Iterable[Link]) -> str:
 
 
 def _link_value(link: Link) -> str:
-    parts = [f"<{quote(link.href, safe=_URL_CHARACTERS)}>"]
-    if link.rel is not UNSET:
-        parts.append(_parameter("rel", link.rel))
-    if link.type is not UNSET:
-        parts.append(_parameter("type", link.type))
-    if link.hreflang is not UNSET:
-        parts.append(_parameter("hreflang", link.hreflang))
-    if link.title is not UNSET:
-        parts.append(_parameter("title", link.title))
-    return "; ".join(parts)
+    target = link.href if _URL.fullmatch(link.href) else quote(link.href, safe=_URL_CHARACTERS)
+    return f"<{target}>{_parameters(link.rel, link.type, link.hreflang, link.title)}"
 
 
 _URL_CHARACTERS = "%:/?#[]@!$&'()*+,;=-._~"
+_URL = re.compile(f"[a-zA-Z0-9{re.escape(_URL_CHARACTERS)}]*")
+"""Looking is faster than quoting, and nearly every URL is one already."""
+
+
+@lru_cache(maxsize=512)
+def _parameters(*values: str | UnsetType) -> str:
+    named = zip(("rel", "type", "hreflang", "title"), values, strict=True)
+    return "".join(f"; {_parameter(name, value)}" for name, value in named if value is not UNSET)
 
 
 def _parameter(name: str, value: str) -> str:

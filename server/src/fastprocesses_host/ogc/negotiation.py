@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -113,6 +114,13 @@ def choose_media_type(accept: str, offered: Sequence[str]) -> str | None:
     Returns:
         One of `offered`, None when nothing is acceptable.
     """
+    if not accept:
+        return offered[0] if offered else None
+    return _chosen(accept, tuple(offered))
+
+
+@lru_cache(maxsize=128)
+def _chosen(accept: str, offered: tuple[str, ...]) -> str | None:
     ranges = parse_accept(accept)
     if not ranges:
         return offered[0] if offered else None
@@ -121,6 +129,7 @@ def choose_media_type(accept: str, offered: Sequence[str]) -> str | None:
     return best[2] if best and best[0][0] > 0 else None
 
 
+@lru_cache(maxsize=128)
 def names(accept: str, media_type: str) -> bool:
     """Tell whether an Accept header names a media type (or all of its subtypes) itself, not by `*/*`."""
     wanted = parse_media_type(media_type)
@@ -130,6 +139,7 @@ def names(accept: str, media_type: str) -> bool:
     )
 
 
+@lru_cache(maxsize=128)
 def accepts_only_json(accept: str) -> bool:
     """Tell whether a client accepts JSON and nothing besides (S2.5)."""
     welcome = [accepted.media_type for accepted in parse_accept(accept) if accepted.quality > 0]
@@ -172,6 +182,7 @@ def problem_media_type(accept: str) -> Literal["application/problem+json", "appl
     return "application/problem+json"
 
 
+@lru_cache(maxsize=128)
 def profile_asked(
     profile: str,
     *,

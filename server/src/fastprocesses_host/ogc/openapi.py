@@ -183,7 +183,7 @@ def _execution(
         **result_responses(content),
         "201": created,
         **failures(),
-        **problem_references(400, 404, 406, 408, 413, 415, 500, 503, 504),
+        **problem_references(400, 404, 406, 408, 413, 415, 429, 500, 503, 504),
     }
     operation: Document = {"operationId": operation_id, "tags": ["processes"], "summary": summary}
     return {

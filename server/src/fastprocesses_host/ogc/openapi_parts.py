@@ -24,6 +24,7 @@ PROBLEMS: Mapping[int, str] = {
     413: "The body is too large, perhaps once it is decompressed.",
     415: "The body is not JSON, or compressed in a way the server does not read.",
     416: "The value has no such range.",
+    429: "Too many jobs of this caller are waiting; Retry-After says when to try again.",
     500: "The process failed, or the server.",
     503: "The server cannot do this now; Retry-After says when to try again.",
     504: "The execution took longer than a synchronous request may wait.",
@@ -32,6 +33,7 @@ PROBLEMS: Mapping[int, str] = {
 _PROBLEM_HEADERS: Mapping[int, Sequence[str]] = {
     415: ("Accept-Post", "Accept-Encoding"),
     416: ("Content-Range",),
+    429: ("Retry-After",),
     503: ("Retry-After",),
 }
 

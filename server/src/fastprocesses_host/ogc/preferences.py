@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct, field
@@ -20,6 +21,9 @@ class Preferences(Struct, frozen=True, kw_only=True):
     return_preference: Literal["", "minimal", "representation"] = ""
     profile: str = ""
     """What `profile=` named, as written."""
+
+
+_NONE = Preferences()
 
 
 class ModeChoice(Struct, frozen=True, kw_only=True):
@@ -41,8 +45,13 @@ def parse_prefer(headers: Sequence[str]) -> Preferences:
     Args:
         headers: The field values in the order they were sent.
     """
+    return _parsed(", ".join(headers)) if headers else _NONE
+
+
+@lru_cache(maxsize=128)
+def _parsed(header: str) -> Preferences:
     given: dict[str, str] = {}
-    for name, value in _preferences(", ".join(headers)):
+    for name, value in _preferences(header):
         given.setdefault(name, value)
     returned = given.get("return", "").lower()
     return Preferences(

@@ -30,6 +30,7 @@ SEVERAL = (JSON, *MULTIPART, ZIP)
 """In what several outputs can be answered where the client chooses."""
 RESULTS_PROFILE = Link(href=PROFILE + RESULTS, rel="profile")
 """The link of an answer that is a results document of version 2.0."""
+_NOTHING_ASKED = AskedOutput()
 
 
 class Empty(Struct, frozen=True, kw_only=True):
@@ -167,11 +168,11 @@ def plan_formats(description: ProcessDescription, asked: AskedResults, *, negoti
         _check_acceptable(description, asked, wanted)
     formats: dict[str, str] = {}
     for output_id in wanted:
-        known = produced_media_types(description.outputs[output_id])
-        accept = (asked.outputs or {}).get(output_id, AskedOutput()).media_type
+        accept = (asked.outputs or {}).get(output_id, _NOTHING_ASKED).media_type
         if not accept and one:
             accept = asked.accept
-        chosen = choose_media_type(accept, known) if accept and len(known) > 1 else None
+        known = produced_media_types(description.outputs[output_id]) if accept else ()
+        chosen = choose_media_type(accept, known) if len(known) > 1 else None
         if chosen is not None:
             formats[output_id] = chosen
     return formats
@@ -267,7 +268,7 @@ class _Layout(Struct, frozen=True, kw_only=True):
         return [chosen] if chosen else self.media_types(output_id)
 
     def selection(self, output_id: str) -> AskedOutput:
-        return (self.asked.outputs or {}).get(output_id, AskedOutput())
+        return (self.asked.outputs or {}).get(output_id, _NOTHING_ASKED)
 
     def media_type(self, output_id: str) -> str:
         """Choose a media type by Accept; it never fails."""
@@ -351,8 +352,11 @@ def _is_document(asked: AskedResults, count: int) -> bool:
     if asked.profile or asked.response == "document":
         return True
     marked = asked.dialect == "1.0" and not asked.response and wants_transmission(asked)
-    multipart = any(accepted.media_type.type == "multipart" for accepted in parse_accept(asked.accept))
-    return marked and count > 1 and names(asked.accept, JSON) and not multipart
+    return marked and count > 1 and names(asked.accept, JSON) and not _accepts_multipart(asked.accept)
+
+
+def _accepts_multipart(accept: str) -> bool:
+    return any(accepted.media_type.type == "multipart" for accepted in parse_accept(accept))
 
 
 def wants_transmission(asked: AskedResults) -> bool:
@@ -387,7 +391,7 @@ def _check_acceptable(description: ProcessDescription, asked: AskedResults, want
     if len(wanted) > 1:
         offered = list(SEVERAL)
     else:
-        selection = (asked.outputs or {}).get(wanted[0], AskedOutput())
+        selection = (asked.outputs or {}).get(wanted[0], _NOTHING_ASKED)
         offered = described_media_types(description.outputs[wanted[0]])
         if selection.media_type or accepts_only_json(asked.accept):
             return

@@ -29,6 +29,27 @@ _GEOJSON_NAMES: Mapping[str, type[types.GeoJSON]] = {
 }
 
 
+_TEXTS = frozenset({"title", "description", "default", "example", "examples"})
+"""Keywords that no value is judged by."""
+
+
+def geojson_kind(schema: Mapping[str, Any]) -> str:
+    """Tell whose schema it is, of all kinds of GeoJSON objects; empty: of none."""
+    judging = {keyword: rule for keyword, rule in schema.items() if keyword not in _TEXTS}
+    kinds = (name for name, kind in _GEOJSON_NAMES.items() if current(kind.json_schema()) == judging)
+    return next(kinds, "")
+
+
+def is_any_base64(schema: Mapping[str, Any]) -> bool:
+    """Tell whether a schema is that of strings in base64, whatever they hold."""
+    judging = {keyword: rule for keyword, rule in schema.items() if keyword not in _TEXTS}
+    judging.pop("contentMediaType", None)
+    return judging.pop("format", "byte") == "byte" and judging == {
+        "type": "string",
+        "contentEncoding": "base64",
+    }
+
+
 def current(schema: Any) -> Any:
     """Give a schema in JSON Schema 2020-12.
 

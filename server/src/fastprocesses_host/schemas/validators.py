@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import jsonschema_rs
+from msgspec import Raw
 
 from fastprocesses_host.ogc.exceptions import InternalError
 
@@ -92,6 +93,20 @@ def is_base64(text: str) -> bool:
     return _BASE64.fullmatch(joined) is not None and len(joined.rstrip("=")) % 4 != 1
 
 
+def is_certainly_base64(document: bytes | Raw) -> bool:
+    """Tell whether a JSON document is a string in base64, in one line and without escapes; nothing is copied whole."""
+    text = memoryview(document)
+    if len(text) < 2 or text[0] != _QUOTE or text[-1] != _QUOTE:
+        return False
+    padding = len(bytes(text[-3:-1])) - len(bytes(text[-3:-1]).rstrip(b"="))
+    text = text[1 : len(text) - 1 - padding]
+    pieces = (text[start : start + _PIECE_BYTES] for start in range(0, len(text), _PIECE_BYTES))
+    return len(text) % 4 != 1 and not any(bytes(piece).translate(None, _ALPHABET) for piece in pieces)
+
+
+_QUOTE = ord('"')
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
+_PIECE_BYTES = 1024 * 1024
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
 
 MASK = "This"

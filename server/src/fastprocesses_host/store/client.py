@@ -16,6 +16,7 @@ from fastprocesses_host.ogc.exceptions import ServiceUnavailable
 from fastprocesses_host.store.keys import FORMAT, Keys
 from fastprocesses_host.store.operations import Argument, Operation, open_store
 from fastprocesses_host.store.script_files import script_sha, script_text
+from fastprocesses_host.store.wire import Wire
 
 T = TypeVar("T")
 
@@ -25,6 +26,7 @@ WORKER_OPERATION_SECONDS = 2.0
 """A third of the usual lease: a lost answer and a second try still renew it in time."""
 BREAKER_SECONDS = 1.0
 """After a store refused to connect, or was silent, a host answers at once for so long before it tries again."""
+_RECONNECT_SECONDS = 0.2
 _AWAY = (redis.ConnectionError, redis.TimeoutError, OSError)
 """A time-out counts as a lost connection: what was sent may or may not have been done."""
 _NOT_READY = (
@@ -79,31 +81,19 @@ class AsyncStore:
             retry=Retry(NoBackoff(), 0),
             protocol=2,
         )
-        self._free: list[redis.asyncio.connection.AbstractConnection] = []
-        self._listener = redis.asyncio.Redis.from_url(
-            url,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=None,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-        )
-        self._waiting: list[tuple[Operation[Any], asyncio.Future[Any]]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._wire: Wire | None = None
+        self._connecting = asyncio.Lock()
         self._closed_until = 0.0
         self.is_listening = False
         """Messages are being received."""
 
     async def close(self) -> None:
         """Close all connections."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for connection in self._free:
-            await connection.disconnect(nowait=True)
+        if self._wire is not None:
+            self._wire.close()
         await asyncio.sleep(0)  # closed transports say so in the next turn of the loop
-        for client in (self._redis, self._listener):
-            with contextlib.suppress(*_AWAY):
-                await client.aclose()
+        with contextlib.suppress(*_AWAY):
+            await self._redis.aclose()
 
     @property
     def is_away(self) -> bool:
@@ -119,12 +109,10 @@ class AsyncStore:
         """
         if self.is_away:
             raise StoreUnavailable
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-        self._waiting.append((operation, future))
-        if len(self._waiting) == 1:
-            loop.call_soon(self._send_waiting)
-        return operation.parse(await future)
+        try:
+            return operation.parse(await self._answer(operation))
+        except (*_AWAY, redis.RedisError) as error:
+            raise self._unavailable(error) from error
 
     async def read(self, command: str, *arguments: str | bytes | int) -> Any:
         """Run one plain read-only command.
@@ -141,100 +129,77 @@ class AsyncStore:
                 self._open_breaker()
             raise self._unavailable(error) from error
 
-    async def listen(self, *channels: str) -> AsyncIterator[tuple[str, bytes] | None]:
-        """Give messages as channel and data; None each time the subscription is (again) complete or is lost.
+    async def listen(self, on_message: Callable[[bytes, bytes], None], *channels: str) -> AsyncIterator[None]:
+        """Hand messages to `on_message`, as channel and data; give a turn when the subscription is (again) complete.
 
-        Reconnects by itself, so it never ends. `is_listening` tells which of the two it is.
+        And one when it is lost. Reconnects by itself, so it never ends.
         """
+        turns: asyncio.Queue[None] = asyncio.Queue()
+        confirmed = 0
+
+        def on_push(push: Any) -> None:
+            nonlocal confirmed
+            if isinstance(push, list) and push[0] == b"message":
+                on_message(push[1], push[2])
+            elif isinstance(push, list) and push[0] == b"subscribe":
+                confirmed += 1
+                if confirmed == len(channels):
+                    self.is_listening = True
+                    turns.put_nowait(None)
+
         while True:
-            try:
-                async with self._listener.pubsub() as subscription:
-                    await subscription.subscribe(*channels)
-                    confirmed = 0
-                    async for message in subscription.listen():
-                        if message["type"] == "subscribe":
-                            confirmed += 1
-                            if confirmed == len(channels):
-                                self.is_listening = True
-                                yield None
-                        elif message["type"] == "message":
-                            yield message["channel"].decode(), message["data"]
-            except (*_AWAY, redis.RedisError):
-                self.is_listening = False
+            confirmed = 0
+            wire = Wire(HOST_OPERATION_SECONDS, on_push)
+            wire.lost.add_done_callback(lambda _: turns.put_nowait(None))
+            with contextlib.suppress(*_AWAY, redis.RedisError):
+                await wire.open(self._redis.connection_pool)
+                wire.tell("SUBSCRIBE", *channels)
+                try:
+                    while not wire.lost.done():
+                        await turns.get()
+                        if not wire.lost.done():
+                            yield None
+                finally:
+                    self.is_listening = False
+                    wire.close()
                 yield None
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(_RECONNECT_SECONDS)
 
-    def _send_waiting(self) -> None:
-        batch, self._waiting = self._waiting, []
-        task = asyncio.get_running_loop().create_task(self._send(batch))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _send(self, batch: list[tuple[Operation[Any], asyncio.Future[Any]]]) -> None:
+    async def _answer(self, operation: Operation[Any]) -> Any:
+        wire = self._wire
+        if wire is None or wire.lost.done():
+            wire = await self._connected()
+        arguments = (1, self.keys.prefix, *operation.arguments)
         try:
-            answers = await self._answers([operation for operation, _ in batch])
-        except Exception as error:  # whatever it is, nobody may wait for ever
-            answers = [self._unavailable(error)] * len(batch)
-        for (_, future), answer in zip(batch, answers, strict=True):
-            if future.done():
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(_told(answer))
-            else:
-                future.set_result(answer)
+            return await wire.ask("EVALSHA", script_sha(operation.script), *arguments)
+        except redis.ResponseError as error:
+            if not str(error).startswith("NOSCRIPT"):
+                raise
+            return await wire.ask("EVAL", script_text(operation.script), *arguments)
 
-    async def _answers(self, operations: list[Operation[Any]]) -> list[Any]:
-        answers = await self._pipeline(operations)
-        missing = {
-            op.script for op, answer in zip(operations, answers, strict=True) if _is_unknown_script(answer)
-        }
-        if not missing:
-            return answers
-        for name in missing:
-            await self._redis.script_load(script_text(name))
-        again = [index for index, answer in enumerate(answers) if _is_unknown_script(answer)]
-        for index, answer in zip(
-            again, await self._pipeline([operations[index] for index in again]), strict=True
-        ):
-            answers[index] = answer
-        return answers
-
-    async def _pipeline(self, operations: list[Operation[Any]]) -> list[Any]:
-        """Send all, then read all, on one connection; a third of the time that the library's pipeline takes."""
-        connection = self._free.pop() if self._free else self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-        commands = [
-            ("EVALSHA", script_sha(operation.script), 1, self.keys.prefix, *operation.arguments)
-            for operation in operations
-        ]
-        try:
-            async with asyncio.timeout(HOST_OPERATION_SECONDS):
-                await self._connect(connection)
-                await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-                answers = [await _answer(connection) for _ in operations]
-        except BaseException:  # what is still to come belongs to commands that nobody waits for
-            stale, self._free = [connection, *self._free], []  # what broke one has broken the others
-            for one in stale:
-                await one.disconnect(nowait=True)
-            raise
-        self._free.append(connection)
-        return answers
-
-    async def _connect(self, connection: redis.asyncio.connection.AbstractConnection) -> None:
-        try:
-            await connection.connect()  # type: ignore[no-untyped-call]  # nothing to do where it is
-        except _AWAY:
-            self._open_breaker()
-            raise
+    async def _connected(self) -> Wire:
+        """Give the connection, opened anew if it was lost."""
+        async with self._connecting:
+            if self.is_away:
+                raise StoreUnavailable
+            if self._wire is None or self._wire.lost.done():
+                wire = Wire(HOST_OPERATION_SECONDS)
+                try:
+                    async with asyncio.timeout(HOST_OPERATION_SECONDS):
+                        await wire.open(self._redis.connection_pool)
+                except _AWAY:
+                    self._open_breaker()
+                    raise
+                self._wire = wire
+            return self._wire
 
     def _open_breaker(self) -> None:
         self._closed_until = time.monotonic() + BREAKER_SECONDS
 
-    def _unavailable(self, error: Exception) -> StoreUnavailable:
+    def _unavailable(self, error: Exception) -> Exception:
         if isinstance(error, (TimeoutError, redis.TimeoutError)):
             self._open_breaker()  # it is there and silent; one that merely hung up is asked again at once
-        unavailable = StoreUnavailable()
-        unavailable.__cause__ = error
-        return unavailable
+        return _told(error)
 
 
 class Store:
@@ -281,17 +246,18 @@ class Store:
         except (*_AWAY, redis.RedisError) as error:
             raise _told(error) from error
 
-    def run_until_answered(
-        self, operation: Operation[T], *, is_given_up: Callable[[], bool] = lambda: False
-    ) -> T | None:
-        """Run an operation again and again until the store answers; None once `is_given_up` says so."""
-        pause_seconds = 0.05
+    def run_until_answered(self, operation: Callable[[bool], Operation[T]]) -> T:
+        """Run an operation again and again until the store answers.
+
+        Args:
+            operation: Gives it; told whether it was sent before.
+        """
+        pause_seconds, is_again = 0.05, False
         while True:
             try:
-                return self.run(operation)
+                return self.run(operation(is_again))
             except (StoreUnavailable, StoreFull):
-                if is_given_up():
-                    return None
+                is_again = True
                 time.sleep(pause_seconds)
                 pause_seconds = min(pause_seconds * 2, 1.0)
 
@@ -402,17 +368,6 @@ def refuse_unfit_server(info: dict[str, Any]) -> None:
             f"The store would throw jobs away when its memory is full (maxmemory-policy {policy}). "
             "Set maxmemory-policy to noeviction."
         )
-
-
-async def _answer(connection: redis.asyncio.connection.AbstractConnection) -> Any:
-    try:
-        return await connection.read_response()
-    except redis.ResponseError as error:
-        return error
-
-
-def _is_unknown_script(answer: Any) -> bool:
-    return isinstance(answer, redis.exceptions.NoScriptError)
 
 
 def _told(error: Exception) -> Exception:

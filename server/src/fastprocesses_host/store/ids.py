@@ -4,6 +4,7 @@ import os
 import threading
 import uuid
 
+ID_LENGTH = 36
 _LAST_MS = (1 << 48) - 1
 
 
@@ -25,8 +26,9 @@ class JobIds:
                 if self._sequence > 0xFFF:
                     self._last, self._sequence = self._last + 1, 0
             time_ms, sequence = self._last, self._sequence
-        random = int.from_bytes(os.urandom(8)) & 0x3FFF_FFFF_FFFF_FFFF
-        return str(uuid.UUID(int=(time_ms << 80) | (0x7 << 76) | (sequence << 64) | (0b10 << 62) | random))
+        low = 0b10 << 62 | int.from_bytes(os.urandom(8)) & 0x3FFF_FFFF_FFFF_FFFF
+        head, tail = f"{time_ms:012x}", f"{low:016x}"
+        return f"{head[:8]}-{head[8:]}-7{sequence:03x}-{tail[:4]}-{tail[4:]}"
 
 
 def created_ms(job_id: str) -> int:

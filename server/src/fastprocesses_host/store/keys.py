@@ -5,6 +5,9 @@ from msgspec import Struct
 FORMAT = "1"
 """Format of what we keep in the store; a store with another one is not touched."""
 
+DEFAULT_QUEUE = "default"
+"""How an operator names the queue of processes without one of their own."""
+
 
 class Keys(Struct, frozen=True):
     """Keys and channels under one prefix, a hash tag: in a cluster all of them share a slot."""
@@ -16,10 +19,9 @@ class Keys(Struct, frozen=True):
         """Give the keys under the configured prefix."""
         return cls("{" + key_prefix + "}")
 
-    @property
-    def done(self) -> str:
-        """Channel: ids of jobs that became final."""
-        return self.prefix + ":done"
+    def done(self, host: str) -> str:
+        """Give the channel of a host: ids of the jobs it waited for that became final, and how."""
+        return f"{self.prefix}:done:{host}"
 
     @property
     def stop(self) -> str:
@@ -75,6 +77,12 @@ class Keys(Struct, frozen=True):
         return f"{self.prefix}:log:{job_id}"
 
 
-def queue_names(environment: str) -> tuple[str, str]:
-    """Give the queues of an environment, the one that is served first, first: someone waits for its jobs."""
-    return f"{environment}.sync", environment
+def queue_names(environment: str, queue: str = "") -> tuple[str, str]:
+    """Give the names in the store of a queue of an environment, the one that is served first, first.
+
+    Args:
+        environment: Whose queue.
+        queue: As processes name it; empty or `default`: that of those that name none.
+    """
+    name = environment if queue in ("", DEFAULT_QUEUE) else f"{environment}.{queue}"
+    return f"{name}.sync", name  # somebody waits for the jobs of the first

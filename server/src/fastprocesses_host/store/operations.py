@@ -4,22 +4,25 @@ Every operation is idempotent by a token its caller made (job id, claim, or a ra
 it writes, and uses the store's clock; a lost answer and a second try do no harm.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
 from msgspec import Struct
 
 from fastprocesses_host.ogc.job_filters import JobFilters
-from fastprocesses_host.ogc.jobs import Job
+from fastprocesses_host.ogc.jobs import AskedResults, Job
 from fastprocesses_host.store.ids import created_ms, first_id_of
 from fastprocesses_host.store.records import (
     Limits,
     NewJob,
     StoredInput,
+    asked_of,
     decode_input,
+    decode_inputs,
     encode_input,
+    encode_inputs,
+    is_small,
     job_of,
-    limits_of,
     pairs,
     record_fields,
 )
@@ -47,18 +50,52 @@ class Operation(Struct, Generic[T], frozen=True):
 
 
 class Accepted(Struct, frozen=True):
-    """Whether a job was taken; `clock`: its id is of another time than the store's, which `now_ms` tells."""
+    """Whether a job was taken; if not, which limit is reached. `clock`: its id is of another time than the store's, which `now_ms` tells."""
 
-    outcome: Literal["ok", "clock", "full"]
+    outcome: Literal["ok", "clock", "full", "caller-full", "process-full"]
     now_ms: int
 
 
-class Claimed(Struct, frozen=True):
+class Claimed(Struct, frozen=True, kw_only=True):
     """A job that a runner now owns."""
 
-    job: Job
+    job_id: str
+    claim: str
+    process_id: str
+    description_digest: str
+    asked: AskedResults
+    attempt: int
+    listed: bool
+    is_waited_for: bool
     limits: Limits
     inputs: dict[str, StoredInput]
+
+
+class Slot(Struct, frozen=True, kw_only=True):
+    """Who asks for jobs: a place of a worker, which has one job at a time."""
+
+    worker: str
+    queues: tuple[str, ...]
+    """The one that is served first, first."""
+    lease_seconds: float
+
+
+_NO_SLOT = Slot(worker="", queues=(), lease_seconds=0.0)
+
+
+class Finished(Struct, frozen=True):
+    """What became of the end of a run, and the slot's next job if there was one."""
+
+    outcome: Outcome
+    next: Claimed | None = None
+
+
+class QueueLimits(Struct, frozen=True, kw_only=True):
+    """Most jobs that may wait: in all, of one caller in one queue, of one process (0: any number)."""
+
+    jobs: int
+    of_caller: int
+    of_process: int
 
 
 class TickAnswer(Struct, frozen=True):
@@ -68,8 +105,6 @@ class TickAnswer(Struct, frozen=True):
     may_recover: bool
     stop: dict[str, str]
     """Jobs whose run must end, with the verdict: `final`, `superseded`, `gone` or `overtime`."""
-    unknown: list[str]
-    """Messages that the store counts as this worker's and it did not name."""
     knows_offer: bool
     """The store has the text of what the worker offers."""
 
@@ -112,22 +147,25 @@ def open_store(store_format: str) -> Operation[tuple[str, int]]:
     return Operation("open", (store_format,), lambda answer: (answer[0].decode(), answer[1]))
 
 
-def accept(job: NewJob, inputs: Mapping[str, StoredInput], *, max_queued_jobs: int) -> Operation[Accepted]:
+def accept(job: NewJob, inputs: Mapping[str, StoredInput], *, limits: QueueLimits) -> Operation[Accepted]:
     """Write record, indexes, inputs and message of a job together; again with its id changes nothing."""
     fields = record_fields(job)
-    values: list[Argument] = [part for name, value in inputs.items() for part in (name, encode_input(value))]
+    values: list[Argument] = []
+    if is_small(job, inputs):
+        fields += ["in", encode_inputs(inputs)]
+    else:
+        values = [part for name, value in inputs.items() for part in (name, encode_input(value))]
     if locations := [value.location for value in inputs.values() if value.location]:
         fields += ["il", "\n".join(locations)]
     arguments: tuple[Argument, ...] = (
         job.id,
         created_ms(job.id),
         MAX_CLOCK_SKEW_MS,
-        max_queued_jobs,
+        limits.jobs,
+        limits.of_caller,
+        limits.of_process,
         "1" if job.listed else "0",
-        job.process_id,
         job.owner,
-        job.queue,
-        round(job.limits.max_queue_seconds * 1000),
         len(fields),
         *fields,
         *values,
@@ -135,55 +173,37 @@ def accept(job: NewJob, inputs: Mapping[str, StoredInput], *, max_queued_jobs: i
     return Operation("accept", arguments, lambda answer: Accepted(answer[0].decode(), answer[1]))
 
 
-def fetch(worker: str, queue: str, count: int) -> Operation[list[bytes]]:
-    """Take up to `count` messages from a queue; they are the worker's until claimed or given back."""
-    return Operation("fetch", (worker, queue, count), list)
+def take(slot: Slot, claim: str, *, is_again: bool = False) -> Operation[Claimed | None]:
+    """Own the next job that waits: accepted → running.
 
-
-def claim(job_id: str, worker: str, claim_id: str, *, lease_seconds: float) -> Operation[Claimed | Outcome]:
-    """Acknowledge a message and own its job: accepted → running. Anything but `Claimed`: leave it alone."""
-
-    def parse(answer: Any) -> Claimed | Outcome:
-        if answer[0] != b"ok":
-            return answer[0].decode()  # type: ignore[no-any-return]
-        record = pairs(answer[1])
-        inputs = {name: decode_input(data) for name, data in pairs(answer[2]).items()}
-        return Claimed(job_of(job_id, record), limits_of(record), inputs)
-
-    return Operation("claim", (job_id, worker, claim_id, round(lease_seconds * 1000)), parse)
+    Args:
+        slot: Who asks.
+        claim: The right to the job, made by whoever asks.
+        is_again: The answer to the same was lost: if a job was taken, it is the same one.
+    """
+    return Operation("take", _asking(slot, claim, is_again), lambda answer: _claimed(answer, claim))
 
 
 def tick(
     worker: str,
     *,
     lease_seconds: float,
+    host: str = "",
     offer: str = "",
-    queues: Sequence[str] = (),
-    held: Sequence[str] = (),
-    lost: Sequence[str] = (),
     claims: Mapping[str, str] | None = None,
 ) -> Operation[TickAnswer]:
-    """Show a sign of life: renew the leases of `claims` (job id → claim), give `lost` messages back.
-
-    `held` are messages fetched and not claimed yet. A host ticks with an empty worker name.
-    """
+    """Show a sign of life of a worker or a host: renew the leases of `claims` (job id → claim)."""
     arguments: tuple[Argument, ...] = (
         worker,
-        round(lease_seconds * 1000),
+        host,
+        _milliseconds(lease_seconds),
         offer,
-        len(queues),
-        *queues,
-        len(held),
-        *held,
-        len(lost),
-        *lost,
         *(part for pair in (claims or {}).items() for part in pair),
     )
 
     def parse(answer: Any) -> TickAnswer:
         stop = {name: verdict.decode() for name, verdict in pairs(answer[2]).items()}
-        unknown = [name.decode() for name in answer[3]]
-        return TickAnswer(answer[0], answer[1] == 1, stop, unknown, answer[4] == 1)
+        return TickAnswer(answer[0], answer[1] == 1, stop, answer[3] == 1)
 
     return Operation("tick", arguments, parse)
 
@@ -209,7 +229,7 @@ def stage(job_id: str, claim_id: str, output: str, value: bytes) -> Operation[Ou
 
 def finish(
     job_id: str,
-    claim_id: str,
+    claim: str,
     status: Final,
     *,
     fields: Mapping[str, Argument],
@@ -217,22 +237,52 @@ def finish(
     staged: bool = False,
     lines: Sequence[bytes] = (),
     max_log_lines: int,
-) -> Operation[Outcome]:
-    """End a run at once: final state, values (given here, or staged before), expiry, event, wake-up."""
+    told: bytes = b"",
+    slot: Slot = _NO_SLOT,
+    next_claim: str = "",
+    is_again: bool = False,
+) -> Operation[Finished]:
+    """End a run: final state, values, event, wake-up; `superseded`, `final` or `gone` if it was not its to end.
+
+    Args:
+        job_id: The job.
+        claim: The right to it.
+        status: Its last.
+        fields: More of its record.
+        values: Small outputs.
+        staged: Larger ones lie under the claim.
+        lines: Of its log.
+        max_log_lines: Of which the newest are kept.
+        told: What the host that waits is told beside the end.
+        slot: Where the next job is to run.
+        next_claim: With which it is taken in the same turn; empty: none is.
+        is_again: The answer to the same was lost.
+    """
     flat = [part for pair in fields.items() for part in pair]
     arguments: tuple[Argument, ...] = (
+        slot.worker,
+        next_claim,
+        _milliseconds(slot.lease_seconds),
+        "1" if is_again else "0",
+        len(slot.queues),
+        *slot.queues,
         job_id,
-        claim_id,
+        claim,
         status,
         "1" if staged else "0",
         max_log_lines,
+        told,
         len(flat),
         *flat,
         len(lines),
         *lines,
         *(part for pair in (values or {}).items() for part in pair),
     )
-    return Operation("finish", arguments, _outcome)
+
+    def parse(answer: Any) -> Finished:
+        return Finished(answer[0].decode(), _claimed(answer[1], next_claim))
+
+    return Operation("finish", arguments, parse)
 
 
 def release(
@@ -242,14 +292,23 @@ def release(
     return Operation("release", (job_id, claim_id, "1" if untouched else "0", reason, problem), _outcome)
 
 
-def giveback(worker: str, queue: str, job_ids: Sequence[str]) -> Operation[int]:
-    """Give messages that were fetched and not claimed back to the front of their queue; how many it were."""
-    return Operation("giveback", (worker, queue, *job_ids), int)
+def again(
+    job_id: str, claim: str, *, retry_seconds: float, reason: str
+) -> Operation[Outcome | Literal["spent"]]:
+    """Have a run that failed repeated after a while; `spent` if its job may not, or has no attempts left.
+
+    Args:
+        job_id: The job.
+        claim: The right to it.
+        retry_seconds: Wait before the second attempt; doubled before each further one, a minute at most.
+        reason: Why it failed.
+    """
+    return Operation("again", (job_id, claim, _milliseconds(retry_seconds), reason), _outcome)
 
 
-def leave(worker: str, offer: str) -> Operation[int]:
-    """Sign a worker off, and what it offers; what it still held goes back to the queues."""
-    return Operation("leave", (worker, offer), int)
+def leave(worker: str, offer: str, unheard: Collection[str] = ()) -> Operation[int]:
+    """Sign a worker off, and what it offers; jobs of claims that it never had an answer to go back."""
+    return Operation("leave", (worker, offer, *unheard), int)
 
 
 def dismiss(job_id: str, token: str, *, tombstone_seconds: float) -> Operation[Dismissed]:
@@ -262,9 +321,18 @@ def dismiss(job_id: str, token: str, *, tombstone_seconds: float) -> Operation[D
     return Operation("dismiss", (job_id, token, round(tombstone_seconds)), parse)
 
 
-def recover(*, lease_seconds: float, worker_lost: bytes, no_worker: bytes) -> Operation[int]:
+def recover(
+    *, lease_seconds: float, retry_seconds: float, worker_lost: bytes, no_worker: bytes
+) -> Operation[int]:
     """End, or queue again, jobs whose lease is over or that waited too long; how many there were."""
-    return Operation("recover", (round(lease_seconds * 1000), RECOVER_AT_ONCE, worker_lost, no_worker), int)
+    arguments = (
+        _milliseconds(lease_seconds),
+        RECOVER_AT_ONCE,
+        _milliseconds(retry_seconds),
+        worker_lost,
+        no_worker,
+    )
+    return Operation("recover", arguments, int)
 
 
 def expire() -> Operation[int]:
@@ -284,15 +352,13 @@ def job(job_id: str) -> Operation[Job | Literal["gone", "tombstone"]]:
 
 
 def collect(job_id: str) -> Operation[Collected | None]:
-    """Read a job and its small values for the caller who waited for it; an unlisted final one is removed.
-
-    The only operation whose lost answer loses something: a caller who is told 503 has to execute again.
-    """
+    """Read a job and its small values for the caller who waited for it."""
 
     def parse(answer: Any) -> Collected | None:
         if answer[0] != b"ok":
             return None
-        return Collected(job_of(job_id, pairs(answer[1])), pairs(answer[2]))
+        job = job_of(job_id, pairs(answer[1]))
+        return Collected(job, job.values | pairs(answer[2]))
 
     return Operation("collect", (job_id,), parse)
 
@@ -378,3 +444,35 @@ def announce(offer: str, text: bytes) -> Operation[int]:
 
 def _outcome(answer: Any) -> Outcome:
     return answer[0].decode()  # type: ignore[no-any-return]
+
+
+def _asking(slot: Slot, claim: str, is_again: bool) -> tuple[Argument, ...]:
+    return (slot.worker, claim, _milliseconds(slot.lease_seconds), "1" if is_again else "0", *slot.queues)
+
+
+def _claimed(answer: Any, claim: str) -> Claimed | None:
+    if not answer:
+        return None
+    job_id, process_id, digest, asked, timeout_ms, run_ms, memory_mb, listed, host, attempt, inputs = answer
+    return Claimed(
+        job_id=job_id.decode(),
+        claim=claim,
+        process_id=process_id.decode(),
+        description_digest=digest.decode(),
+        asked=asked_of(asked),
+        attempt=attempt,
+        listed=listed == 1,
+        is_waited_for=host is not None,
+        limits=Limits(
+            timeout_seconds=int(timeout_ms) / 1000,
+            max_run_seconds=int(run_ms) / 1000,
+            memory_mb=int(memory_mb or 0),
+        ),
+        inputs=decode_inputs(inputs)
+        if isinstance(inputs, bytes)
+        else {name: decode_input(data) for name, data in pairs(inputs).items()},
+    )
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

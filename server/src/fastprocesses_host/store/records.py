@@ -12,6 +12,9 @@ _asked_decoder = msgspec.json.Decoder(AskedResults)
 _problem_decoder = msgspec.json.Decoder(JobProblem)
 _outputs_decoder = msgspec.json.Decoder(dict[str, OutputValue])
 
+ANYBODY = "-"
+"""The caller of jobs whose caller is not known."""
+
 
 class Limits(Struct, frozen=True, kw_only=True):
     """What a job may use, as decided when it was accepted."""
@@ -20,6 +23,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     memory_mb: int
     retryable: bool = False
     max_attempts: int = 1
+    max_concurrent: int = 0
+    """Most jobs of the process that run at a time, on all workers; 0: any number."""
     max_queue_seconds: float = 86_400.0
     max_run_seconds: float = 604_800.0
     ttl_seconds: float = 604_800.0
@@ -39,6 +44,10 @@ class NewJob(Struct, frozen=True, kw_only=True):
     limits: Limits
     asked: AskedResults
     owner: str = ""
+    caller: str = ANYBODY
+    """Whose turn it takes in the queue; callers take turns."""
+    waiting_host: str = ""
+    """The host that waits for the end, if one does."""
     deadline_ms: int | None = None
     """Nobody waits for the job after this time of the store's clock."""
     keep_inputs: bool = False
@@ -48,11 +57,17 @@ class NewJob(Struct, frozen=True, kw_only=True):
     idempotency_key: str = ""
 
 
-def record_fields(job: NewJob) -> list[str | int]:
-    """Give the fields of a new record beside those of the accept script; what is empty is left out."""
+def record_fields(job: NewJob) -> list[str | int | bytes]:
+    """Give the fields of a new record beside its state; what is empty is left out."""
     limits = job.limits
-    fields: dict[str, str | int | None] = {
+    fields: dict[str, str | int | bytes | None] = {
         "v": 1,
+        "p": job.process_id,
+        "q": job.queue,
+        "cl": job.caller,
+        "wh": job.waiting_host,
+        "mc": limits.max_concurrent or None,
+        "mq": round(limits.max_queue_seconds * 1000),
         "pv": job.process_version,
         "pd": job.description_digest,
         "e": job.environment if job.environment != "default" else None,
@@ -88,6 +103,7 @@ def job_of(job_id: str, record: Mapping[str, bytes]) -> Job:
         value = record.get(name)
         return None if value is None else int(value)
 
+    told = decode_told(record["res"]) if "res" in record else None
     return Job(
         id=job_id,
         process_id=_text(record, "p"),
@@ -107,26 +123,54 @@ def job_of(job_id: str, record: Mapping[str, bytes]) -> Job:
         owner=_text(record, "ow"),
         attempt=number("at") or 0,
         max_attempts=number("ma") or 1,
-        asked=_asked_decoder.decode(record["as"]) if "as" in record else AskedResults(),
-        outputs=_outputs_decoder.decode(record["out"]) if "out" in record else {},
+        asked=asked_of(record.get("as")),
+        outputs=told.outputs if told else outputs_of(record.get("out")),
+        values=told.values if told else {},
         reason=_text(record, "rc"),
-        problem=_problem_decoder.decode(record["pb"]) if "pb" in record else None,
+        problem=told.problem if told else problem_of(record.get("pb")),
     )
 
 
-def limits_of(record: Mapping[str, bytes]) -> Limits:
-    """Read what a job may use from its record."""
-    return Limits(
-        timeout_seconds=int(record["ti"]) / 1000,
-        max_run_seconds=int(record["mr"]) / 1000,
-        memory_mb=int(record.get("me", 0)),
-        retryable=record.get("rt") == b"1",
-        max_attempts=int(record.get("ma", 1)),
-    )
+def asked_of(data: bytes | None) -> AskedResults:
+    """Read what a caller asked for; nothing is written where that is the usual."""
+    return _asked_decoder.decode(data) if data else AskedResults()
 
 
 def _text(record: Mapping[str, bytes], name: str) -> str:
     return record.get(name, b"").decode()
+
+
+def outputs_of(data: bytes | None) -> dict[str, OutputValue]:
+    """Read which outputs a job has."""
+    return _outputs_decoder.decode(data) if data else {}
+
+
+def problem_of(data: bytes | None) -> JobProblem | None:
+    """Read why a job failed."""
+    return _problem_decoder.decode(data) if data else None
+
+
+class Told(Struct, frozen=True, array_like=True):
+    """The end of a job as the host that waits for it is told, and as the record of an unlisted job keeps it."""
+
+    status: Status
+    outputs: dict[str, OutputValue] = {}
+    values: dict[str, bytes] = {}
+    problem: JobProblem | None = None
+
+
+_told_encoder = msgspec.msgpack.Encoder()
+_told_decoder = msgspec.msgpack.Decoder(Told)
+
+
+def encode_told(told: Told) -> bytes:
+    """Give the bytes of what a waiting host is told."""
+    return _told_encoder.encode(told)
+
+
+def decode_told(data: bytes) -> Told:
+    """Read what a waiting host is told."""
+    return _told_decoder.decode(data)
 
 
 class StoredInput(Struct, frozen=True, array_like=True):
@@ -139,6 +183,8 @@ class StoredInput(Struct, frozen=True, array_like=True):
 
 _input_encoder = msgspec.msgpack.Encoder()
 _input_decoder = msgspec.msgpack.Decoder(StoredInput)
+_inputs_decoder = msgspec.msgpack.Decoder(dict[str, StoredInput])
+_IN_RECORD_BYTES = 16 * 1024
 
 
 def encode_input(value: StoredInput) -> bytes:
@@ -149,3 +195,19 @@ def encode_input(value: StoredInput) -> bytes:
 def decode_input(data: bytes) -> StoredInput:
     """Read one input as the store keeps it."""
     return _input_decoder.decode(data)
+
+
+def is_small(job: NewJob, inputs: Mapping[str, StoredInput]) -> bool:
+    """Whether the inputs go into the record: that of an unlisted job is short-lived, and nobody reads it but its run."""
+    size = sum(len(value.data) for value in inputs.values())
+    return not job.listed and not job.keep_inputs and size <= _IN_RECORD_BYTES
+
+
+def encode_inputs(values: Mapping[str, StoredInput]) -> bytes:
+    """Give the bytes of all inputs as a record keeps them."""
+    return _input_encoder.encode(values)
+
+
+def decode_inputs(data: bytes) -> dict[str, StoredInput]:
+    """Read all inputs as a record keeps them."""
+    return _inputs_decoder.decode(data)

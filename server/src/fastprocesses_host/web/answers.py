@@ -1,5 +1,6 @@
 """Results as answers: values streamed, documents and multiparts put together as planned."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
 from os import SEEK_END
 from secrets import token_hex
@@ -12,7 +13,7 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from fastprocesses_host.encodings import OneValue, content_type, inline_member, raw_writer
+from fastprocesses_host.encodings import OneValue, around_inline, content_type, inline_member, raw_writer
 from fastprocesses_host.ogc.jobs import Job
 from fastprocesses_host.ogc.links import JSON, link_header
 from fastprocesses_host.ogc.negotiation import RESULTS, profile_asked
@@ -41,11 +42,16 @@ class _Value(Struct, frozen=True):
     output_id: str
     start: int
     stop: int
+    is_base64: bool = False
+    """It goes out in base64."""
 
 
 _Piece = bytes | _Value
 
+_PROFILE_HEADER: Final = link_header([RESULTS_PROFILE])
 _PRINTABLE: Final = " " + punctuation
+_START_BYTES: Final = 64
+"""So much of a JSON document tells what it is."""
 
 
 Offered = Mapping[str, Sequence[str]]
@@ -153,7 +159,10 @@ async def _ranged(
 
 
 def _length(piece: _Piece) -> int:
-    return len(piece) if isinstance(piece, bytes) else piece.stop - piece.start
+    if isinstance(piece, bytes):
+        return len(piece)
+    length = piece.stop - piece.start
+    return (length + 2) // 3 * 4 if piece.is_base64 else length
 
 
 def _part(piece: _Piece, found: ByteRange) -> _Piece:
@@ -224,18 +233,28 @@ async def _document(
 ) -> Response:
     """Answer a results document (/req/core/process-execute-sync-document, results.yaml)."""
     if plan.profile:
-        headers["Link"] = link_header([RESULTS_PROFILE])
-    members = []
+        headers["Link"] = _PROFILE_HEADER
+    pieces: list[_Piece] = []
     for part in plan.members:
-        make = _reference if part.by_reference else _inline
-        member = await make(request, job, part.output_id, offered)
-        members.append(msgspec.json.encode(part.output_id) + b":" + member)
-    return Response(b"{" + b",".join(members) + b"}", 200, headers, JSON)
+        pieces.append((b"," if pieces else b"{") + msgspec.json.encode(part.output_id) + b":")
+        if part.by_reference:
+            pieces.append(await _reference(request, job, part.output_id, offered))
+        else:
+            pieces += await _inline(request, job, part.output_id)
+    pieces.append(b"}" if pieces else b"{}")
+    return await _respond(request, job, pieces, {**headers, "Content-Type": JSON})
 
 
-async def _inline(request: Request, job: Job, output_id: str, _offered: Offered) -> bytes:
-    data = await request.app.state.host.output_bytes(job, output_id)
-    return inline_member(job.outputs[output_id], data)
+async def _inline(request: Request, job: Job, output_id: str) -> list[_Piece]:
+    """Give a value as it stands in a document; a large one is streamed."""
+    host, value = request.app.state.host, job.outputs[output_id]
+    if value.location:
+        start = b"".join([chunk async for chunk in host.output(job, output_id, stop=_START_BYTES)])
+        around = around_inline(value, start)
+        if around is not None:
+            stored = _Value(output_id, 0, value.length, is_base64=value.form == "binary")
+            return [around[0], stored, around[1]]
+    return [inline_member(value, await host.output_bytes(job, output_id))]
 
 
 async def _reference(request: Request, job: Job, output_id: str, offered: Offered) -> bytes:
@@ -285,5 +304,15 @@ async def _stream(request: Request, job: Job, pieces: Sequence[_Piece]) -> Async
             yield piece
         else:
             parts = request.app.state.host.output(job, piece.output_id, start=piece.start, stop=piece.stop)
-            async for chunk in parts:
+            async for chunk in _in_base64(parts) if piece.is_base64 else parts:
                 yield chunk
+
+
+async def _in_base64(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    left = b""
+    async for chunk in chunks:
+        data = left + chunk
+        whole = len(data) - len(data) % 3
+        left = data[whole:]
+        yield b64encode(data[:whole])
+    yield b64encode(left)

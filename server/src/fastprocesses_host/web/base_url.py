@@ -41,17 +41,24 @@ def urls_of(request: Request) -> Urls:
     Raises:
         HTTPException: 400, the Host header is no host (RFC 9112, section 3.2).
     """
-    settings = request.app.state.settings
-    base = settings.public_url.rstrip("/") or _requested_base(request)
-    return Urls(base=base, html=True, logs=settings.show_job_logs)
-
-
-def _requested_base(request: Request) -> str:
-    scope = request.scope
+    settings, scope = request.app.state.settings, request.scope
+    if settings.public_url:
+        return _urls(settings.public_url.rstrip("/"), settings.show_job_logs)
     host = request.headers.get("host") or _socket(scope.get("server"))
     if not is_host(host):
         raise HTTPException(400, "The Host header is not a host name with an optional port.")
-    return f"{scope.get('scheme', 'http')}://{host}{quote(scope.get('root_path', '').rstrip('/'))}"
+    base = _base(scope.get("scheme", "http"), host, scope.get("root_path", ""))
+    return _urls(base, settings.show_job_logs)
+
+
+@lru_cache(maxsize=256)
+def _base(scheme: str, host: str, root_path: str) -> str:
+    return f"{scheme}://{host}{quote(root_path.rstrip('/'))}"
+
+
+@lru_cache(maxsize=256)
+def _urls(base: str, logs: bool) -> Urls:
+    return Urls(base=base, html=True, logs=logs)
 
 
 def _socket(server: tuple[str, int | None] | None) -> str:

@@ -14,12 +14,13 @@ from fastprocesses_host.inputs import CheckedInput, check_request
 from fastprocesses_host.ogc.conformance import part1_v10
 from fastprocesses_host.ogc.execute import ExecuteRequest, parse_execute_request
 from fastprocesses_host.ogc.jobs import Job, Status, status_info
-from fastprocesses_host.ogc.preferences import ModeChoice, choose_mode
+from fastprocesses_host.ogc.preferences import ModeChoice, Preferences, choose_mode
 from fastprocesses_host.ogc.processes import control_options
 from fastprocesses_host.ogc.results import plan_answer, plan_formats, require_results
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.web.answers import answer
 from fastprocesses_host.web.base_url import urls_of
+from fastprocesses_host.web.callers import caller_of
 from fastprocesses_host.web.body import read_json_body
 from fastprocesses_host.web.query import preferences_of, wish_of
 from fastprocesses_host.web.render import respond
@@ -35,20 +36,26 @@ async def execute(request: Request) -> Response:
     Raises:
         NoSuchProcess: 404. InvalidParameterValue: 400, the request or an input does not fit.
         UnsupportedMediaType: 415. BodyTooLarge: 413. NotAcceptable: 406, before anything is run.
-        ProcessFailed: the reason's own status. SyncTimeout: 504. ServiceUnavailable: 503.
+        ProcessFailed: the reason's own status. SyncTimeout: 504. TooManyRequests: 429. ServiceUnavailable: 503.
     """
     urls_of(request)  # a bad Host header is refused before anything runs
     process = request.app.state.host.catalog.get(request.path_params["process_id"])
-    execute_request, inputs = await _read(request, process)
-    choice = _choose_mode(request, process, execute_request)
+    preferences = preferences_of(request)
+    execute_request, inputs = await _read(request, process, preferences)
+    choice = _choose_mode(request, process, execute_request, preferences)
     job = await request.app.state.host.execute(
-        process.description.id, execute_request, choice, inputs=inputs, disconnected=partial(_left, request)
+        process.description.id,
+        execute_request,
+        choice,
+        inputs=inputs,
+        caller=caller_of(request),
+        disconnected=partial(_left, request),
     )
     return await _answer(request, process, job, choice)
 
 
 async def _read(
-    request: Request, process: OfferedProcess
+    request: Request, process: OfferedProcess, preferences: Preferences
 ) -> tuple[ExecuteRequest, Mapping[str, CheckedInput]]:
     """Read and check the body, off the event loop when it is large."""
     body = await read_json_body(request)
@@ -59,7 +66,7 @@ async def _read(
         execute_request, inputs = await to_thread.run_sync(
             _check, body, process, state.settings, limiter=state.parsing
         )
-    wish, preferences = wish_of(request), preferences_of(request)
+    wish = wish_of(request, preferences)
     return execute_request.with_headers(
         accept=wish.accept, preferences=preferences, profile=wish.profile
     ), inputs
@@ -77,11 +84,13 @@ def _check(
     return execute_request, check_request(process, execute_request)
 
 
-def _choose_mode(request: Request, process: OfferedProcess, execute_request: ExecuteRequest) -> ModeChoice:
+def _choose_mode(
+    request: Request, process: OfferedProcess, execute_request: ExecuteRequest, preferences: Preferences
+) -> ModeChoice:
     """Choose the mode, and refuse before anything runs what the client would not accept afterwards."""
     choice = choose_mode(
         control_options(process.description),
-        preferences_of(request),
+        preferences,
         max_wait_seconds=request.app.state.settings.sync_timeout_seconds,
     )
     plan_formats(process.description, execute_request.asked, negotiate=choice.mode == "sync")

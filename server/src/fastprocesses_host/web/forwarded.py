@@ -34,6 +34,7 @@ class Told(Struct, frozen=True):
     scheme: str = ""
     host: str = ""
     prefix: str = ""
+    client: str = ""
 
 
 class Forwarded:
@@ -65,6 +66,8 @@ class Forwarded:
             if is_stripped:
                 changed["path"] = prefix + scope["path"]
                 changed["raw_path"] = quote(prefix).encode() + (scope.get("raw_path") or b"")
+        if told.client:
+            changed["client"] = (told.client, 0)
         if told.host:
             others = [header for header in scope["headers"] if header[0] != b"host"]
             changed["headers"] = [(b"host", told.host.encode()), *others]
@@ -103,8 +106,20 @@ def told_by_proxies(
         hop = _outermost(_hops(values.get("forwarded", ())), trusted)
     told_scheme = hop.scheme.lower() if hop.scheme.lower() in _DEFAULT_PORTS else ""
     return Told(
-        told_scheme, hop.host if is_host(hop.host) else "", prefix_of(_listed(values, "x-forwarded-prefix"))
+        told_scheme,
+        hop.host if is_host(hop.host) else "",
+        prefix_of(_listed(values, "x-forwarded-prefix")),
+        _client_of(values, trusted),
     )
+
+
+def _client_of(values: Mapping[str, list[str]], trusted: tuple[Network, ...]) -> str:
+    """Give the last address before the trusted proxies; empty where they tell none."""
+    told = _listed(values, "x-forwarded-for") or [hop.client for hop in _hops(values.get("forwarded", ()))]
+    nodes = [_node(text) for text in told]
+    while len(nodes) > 1 and is_trusted(nodes[-1], trusted):
+        nodes.pop()
+    return nodes[-1] if nodes and _address(nodes[-1]) else ""
 
 
 def prefix_of(values: Sequence[str]) -> str:

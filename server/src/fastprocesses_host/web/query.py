@@ -69,14 +69,19 @@ def preferences_of(request: Request) -> Preferences:
     return parse_prefer(request.headers.getlist("prefer"))
 
 
-def wish_of(request: Request) -> Wish:
+def wish_of(request: Request, preferences: Preferences | None = None) -> Wish:
     """Give how the results are wanted, by the headers of a request for them and by `f`.
+
+    Args:
+        request: For results.
+        preferences: Of it, where they have been read before.
 
     Raises:
         InvalidQueryParameter: 400, `f` is no representation. NotAcceptable: 406, one that we do not have.
     """
-    accept, preferences, headers = accept_of(request), preferences_of(request), request.headers
-    if "f" in request.query_params:
+    accept, headers = accept_of(request), request.headers
+    preferences = preferences or preferences_of(request)
+    if request.scope["query_string"] and "f" in request.query_params:
         check_representation(request)
         accept = JSON
     return Wish(

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fastprocesses_host.ogc.links import JSON, link_header
+from fastprocesses_host.web.repeated import mark_repeatable
 
 MAX_LINK_HEADERS: Final = 20
 """Documents with more links than this have them in the body alone (Part 1, /rec/core/link-header)."""
@@ -92,6 +93,7 @@ class RenderedDocuments:
 
 def respond_rendered(request: Request, rendered: Rendered) -> Response:
     """Answer with a rendered document, or 304 when the client has it already (RFC 9110, section 13.1.2)."""
+    mark_repeatable(request)
     response = KeptResponse()
     response.raw_headers, response.encoded = rendered.raw_headers.copy(), rendered.encoded
     if etag_matches(request.headers.get("if-none-match", ""), rendered.etag):

@@ -1,25 +1,42 @@
 -- Record, indexes, inputs and message of a new job, together.
--- ARGV: id, id's time, allowed skew, most queued, listed, process, owner, queue, longest wait,
---       number of record fields, fields and values…, inputs and values…
-local id, listed, process, owner, queue = ARGV[1], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+-- ARGV: id, id's time, allowed skew, most queued, most queued of a caller (0: any number), most queued of the process (0: not counted),
+--       listed, owner, number of record fields, fields and values (with p, q, cl, mq, mc among them)…, inputs and values…
+local id = ARGV[1]
 if redis.call('EXISTS', job_key(id)) == 1 then return {'ok', NOW} end
 if math.abs(tonumber(ARGV[2]) - NOW) > tonumber(ARGV[3]) then return {'clock', NOW} end
-local most = tonumber(ARGV[4]) -- the list may hold more than waits: ids of jobs that were dismissed meanwhile
-if redis.call('ZCARD', P .. ':accepted') >= most or redis.call('LLEN', queue_key(queue)) >= 2 * most then
-  return {'full', NOW}
+local fields, position = list_at(9)
+local given = {}
+for i = 1, #fields, 2 do given[fields[i]] = fields[i + 1] end
+local job = {
+  id = id, status = 'accepted', queue = given.q, process = given.p, caller = given.cl, listed = ARGV[7] ~= '0',
+  longest_wait = tonumber(given.mq), is_counted = ARGV[6] ~= '0',
+  most_at_once = tonumber(given.mc or 0),
+}
+job.lane = lane_of(job.caller, job.process, job.most_at_once)
+
+local function waiting_of_caller()
+  local turn = redis.call('HEXISTS', turns_key(job.queue), job.caller)
+  if turn == 0 and job.most_at_once == 0 then return 0 end
+  return turn + redis.call('ZCARD', backlog_key(job.queue, job.caller))
+    + tonumber(redis.call('HGET', P .. ':waiting', 'c:' .. job.caller) or 0)
 end
 
-local fields, position = list_at(10)
+local function waiting_of_process() return tonumber(redis.call('HGET', P .. ':waiting', 'p:' .. job.process) or 0) end
 
-redis.call('HSET', job_key(id), 's', 'accepted', 'p', process, 'q', queue, 'mq', ARGV[9], unpack(fields))
-if listed ~= '0' then
+if redis.call('ZCARD', P .. ':accepted') >= tonumber(ARGV[4]) then return {'full', NOW} end
+if ARGV[5] ~= '0' and waiting_of_caller() >= tonumber(ARGV[5]) then return {'caller-full', NOW} end
+if job.is_counted and waiting_of_process() >= tonumber(ARGV[6]) then return {'process-full', NOW} end
+
+redis.call('HSET', job_key(id), 's', 'accepted', unpack(fields))
+if job.is_counted then redis.call('HSET', job_key(id), 'cp', 1) end
+if job.listed then
   redis.call('ZADD', P .. ':jobs', 0, id)
   redis.call('ZADD', P .. ':jobs:s:accepted', 0, id)
-  redis.call('ZADD', P .. ':jobs:p:' .. process, 0, id)
-  if owner ~= '' then redis.call('ZADD', P .. ':jobs:o:' .. owner, 0, id) end
+  redis.call('ZADD', P .. ':jobs:p:' .. job.process, 0, id)
+  if ARGV[8] ~= '' then redis.call('ZADD', P .. ':jobs:o:' .. ARGV[8], 0, id) end
 end
-redis.call('ZADD', P .. ':accepted', NOW + tonumber(ARGV[9]), id)
-for i = position, #ARGV, 2 do redis.call('HSET', P .. ':i:' .. id, ARGV[i], ARGV[i + 1]) end
-redis.call('SADD', P .. ':queues', queue)
-enqueue(id, queue, 'RPUSH')
+for first = position, #ARGV, 1000 do
+  redis.call('HSET', P .. ':i:' .. id, unpack(ARGV, first, math.min(first + 999, #ARGV)))
+end
+enter_queue(job)
 return {'ok', NOW}

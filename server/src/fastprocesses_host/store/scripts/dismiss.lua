@@ -3,21 +3,20 @@
 -- ARGV: id, token, tombstone seconds
 local id, token = ARGV[1], ARGV[2]
 allow_oom()
-local found = read(id, 's', 'li', 'tt', 'dt')
-local status, listed = found[1], found[2]
-if not status then
+local job = job_of(id)
+if not job then
   local tombstone = redis.call('GET', P .. ':t:' .. id)
   if not tombstone then return {'gone'} end
   return {tombstone == token and 'removed' or 'tombstone'}
 end
-if found[4] == token then return {'ok', redis.call('HGETALL', job_key(id))} end
-if status == 'accepted' then
-  finalise(id, listed, 'accepted', 'dismissed', found[3], {'dt', token})
+if redis.call('HGET', job_key(id), 'dt') == token then return {'ok', redis.call('HGETALL', job_key(id))} end
+if job.status == 'accepted' then
+  finalise(job, 'dismissed', {'dt', token})
   return {'ok', redis.call('HGETALL', job_key(id))}
 end
-if status == 'running' then
+if job.status == 'running' then
   -- The lease stays until the worker reports: it is still busy with it.
-  finalise(id, listed, 'running', 'dismissed', found[3], {'dt', token, 'stp', '1'})
+  finalise(job, 'dismissed', {'dt', token, 'stp', '1'})
   redis.call('PUBLISH', P .. ':stop', id)
   return {'ok', redis.call('HGETALL', job_key(id))}
 end

@@ -1,30 +1,52 @@
+-- include: _take
 -- The end of a run, by its claim only: final state, values, expiry, event, wake-up. A retry gets the same answer.
--- ARGV: id, claim, status, staged (1: values lie under the claim), most log lines, number of fields, fields…,
---       number of log lines, lines…, outputs and values…
-local id, claim, to = ARGV[1], ARGV[2], ARGV[3]
-allow_oom()
-local found = read(id, 's', 'c', 'li', 'tt', 'stp')
-local status = found[1]
-if not status then return {'gone'} end
-if found[2] ~= claim then return {'superseded'} end
-if status ~= 'running' then
-  redis.call('ZREM', P .. ':lease', id)
-  redis.call('HDEL', job_key(id), 'stp')
-  return {status == to and 'ok' or 'final'} -- the first answer was lost, or it was dismissed meanwhile
+-- With a next claim the slot takes its next job in the same turn.
+-- The first write is one that needs no memory, so it ends well in a full store.
+-- ARGV: worker, next claim ('' for none), lease, again (1: the answer to the same was lost), number of queues, queues…,
+--       id, claim, status, staged (1: values lie under the claim), most log lines, outcome for the waiting host,
+--       number of fields, fields…, number of log lines, lines…, outputs and values…
+local queues, at = list_at(5)
+local id, claim, to = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+
+local function finish()
+  local job = job_of(id)
+  if not job then
+    end_lease_of_removed(id)
+    return 'gone'
+  end
+  if job.claim ~= claim then return 'superseded' end
+  end_lease(job)
+  if job.status ~= 'running' then
+    redis.call('HDEL', job_key(id), 'stp')
+    return job.status == to and 'ok' or 'final' -- the first answer was lost, or it was dismissed meanwhile
+  end
+
+  local fields, position = list_at(at + 6)
+  local lines
+  lines, position = list_at(position)
+  local staged, values = P .. ':o:' .. id .. ':' .. claim, P .. ':o:' .. id
+  if ARGV[at + 3] == '1' and redis.call('EXISTS', staged) == 1 then
+    redis.call('RENAME', staged, values)
+    redis.call('PERSIST', values)
+  end
+  job.has_values = ARGV[at + 3] == '1' or position <= #ARGV
+  job.has_log = job.has_log or #lines > 0
+  for first = position, #ARGV, 1000 do
+    redis.call('HSET', values, unpack(ARGV, first, math.min(first + 999, #ARGV)))
+  end
+  if #lines > 0 then
+    for first = 1, #lines, 1000 do
+      redis.call('RPUSH', P .. ':log:' .. id, unpack(lines, first, math.min(first + 999, #lines)))
+    end
+    redis.call('LTRIM', P .. ':log:' .. id, -tonumber(ARGV[at + 4]), -1)
+  end
+  for i = 1, #fields, 2 do
+    if fields[i] == 'ol' then job.outputs_elsewhere = fields[i + 1] end
+  end
+  finalise(job, to, fields, ARGV[at + 5])
+  return 'ok'
 end
 
-local fields, position = list_at(6)
-local lines
-lines, position = list_at(position)
-
-redis.call('ZREM', P .. ':lease', id)
-local staged, values = P .. ':o:' .. id .. ':' .. claim, P .. ':o:' .. id
-if ARGV[4] == '1' and redis.call('EXISTS', staged) == 1 then
-  redis.call('RENAME', staged, values)
-  redis.call('PERSIST', values)
-end
-for i = position, #ARGV, 2 do redis.call('HSET', values, ARGV[i], ARGV[i + 1]) end
-for _, line in ipairs(lines) do redis.call('RPUSH', P .. ':log:' .. id, line) end
-if #lines > 0 then redis.call('LTRIM', P .. ':log:' .. id, -tonumber(ARGV[5]), -1) end
-finalise(id, found[3], 'running', to, found[4], fields)
-return {'ok'}
+local outcome = finish()
+local next = ARGV[2] ~= '' and take(ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1', queues)
+return {outcome, next}

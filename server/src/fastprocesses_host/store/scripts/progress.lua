@@ -7,5 +7,8 @@ if state ~= 'ok' then return {state} end
 if ARGV[3] ~= '' then redis.call('HSET', job_key(id), 'pr', ARGV[3], 'up', NOW) end
 if ARGV[4] ~= '' then redis.call('HSET', job_key(id), 'm', ARGV[4], 'up', NOW) end
 for i = 6, #ARGV do redis.call('RPUSH', P .. ':log:' .. id, ARGV[i]) end
-if #ARGV > 5 then redis.call('LTRIM', P .. ':log:' .. id, -tonumber(ARGV[5]), -1) end
+if #ARGV > 5 then
+  redis.call('LTRIM', P .. ':log:' .. id, -tonumber(ARGV[5]), -1)
+  redis.call('HSET', job_key(id), 'lg', 1)
+end
 return {'ok'}

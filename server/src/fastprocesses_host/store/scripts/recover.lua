@@ -1,40 +1,62 @@
--- Jobs whose worker went silent end or run again; jobs that waited too long end; messages of dead workers go back.
--- ARGV: lease, most jobs a call, problem of a lost worker, problem of a job without a worker
+-- Jobs whose worker went silent end or run again; jobs that waited too long end; those whose time has come wait no
+-- longer; what silent workers and hosts left behind is removed.
+-- ARGV: lease, most jobs a call, wait before a second attempt, problem of a lost worker, problem of a job without one
 local lease, most = tonumber(ARGV[1]), tonumber(ARGV[2])
 allow_oom()
 local recovered = 0
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. ':lease', '-inf', NOW, 'LIMIT', 0, most)) do
-  local found = read(id, 's', 'li', 'tt', 'rt', 'at', 'ma', 'q')
+  local job = job_of(id)
   recovered = recovered + 1
-  redis.call('ZREM', P .. ':lease', id)
-  if found[1] == 'running' then
-    if found[4] == '1' and tonumber(found[5]) < tonumber(found[6] or 1) then
-      queue_again(id, found[2], found[7], false)
-    else
-      finalise(id, found[2], 'running', 'failed', found[3], {'rc', 'worker-lost', 'pb', ARGV[3]})
-    end
-  elseif found[1] then
+  if not job then
+    end_lease_of_removed(id)
+  elseif job.status == 'running' and job.retryable and job.attempt < job.most_attempts then
+    redis.call('HSET', job_key(id), 'rc', 'worker-lost')
+    queue_again(job, false, pause(job, tonumber(ARGV[3])))
+  else
+    end_lease(job)
     redis.call('HDEL', job_key(id), 'stp')
+    if job.status == 'running' then finalise(job, 'failed', {'rc', 'worker-lost', 'pb', ARGV[4]}) end
   end
 end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. ':accepted', '-inf', NOW, 'LIMIT', 0, most)) do
-  local found = read(id, 's', 'li', 'tt')
+  local job = job_of(id)
   recovered = recovered + 1
-  redis.call('ZREM', P .. ':accepted', id)
-  if found[1] == 'accepted' then
-    finalise(id, found[2], 'accepted', 'failed', found[3], {'rc', 'no-worker', 'pb', ARGV[4]})
+  if job and job.status == 'accepted' then
+    finalise(job, 'failed', {'rc', 'no-worker', 'pb', ARGV[5]})
+  else
+    redis.call('ZREM', P .. ':accepted', id)
+  end
+end
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. ':later', '-inf', NOW, 'LIMIT', 0, most)) do
+  redis.call('ZREM', P .. ':later', id)
+  local job = job_of(id)
+  if job and job.status == 'accepted' then redis.call('LPUSH', queue_key(job.queue), id) end
+end
+
+-- One may have gone on to a queue that nobody serves any more: others of its process need not wait for it.
+for _, process in ipairs(redis.call('ZRANGEBYSCORE', P .. ':parked', '-inf', NOW - lease, 'LIMIT', 0, 10)) do
+  redis.call('ZADD', P .. ':parked', NOW, process)
+  unpark(process)
+end
+
+-- Workers of the version before this one held messages in sets of Dramatiq's.
+local function give_back_held(worker)
+  for _, queue in ipairs(redis.call('SMEMBERS', P .. ':queues')) do
+    local held = queue_key('__acks__.' .. worker .. '.' .. queue)
+    for _, id in ipairs(redis.call('SMEMBERS', held)) do
+      if redis.call('HEXISTS', queue_key(queue) .. '.msgs', id) == 1 then redis.call('LPUSH', queue_key(queue), id) end
+    end
+    redis.call('DEL', held)
   end
 end
 
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. ':workers', '-inf', NOW - lease, 'LIMIT', 0, most)) do
-  for _, queue in ipairs(redis.call('SMEMBERS', P .. ':queues')) do
-    for _, id in ipairs(redis.call('SMEMBERS', acks_key(worker, queue))) do
-      recovered = recovered + give_back(worker, queue, id)
-    end
-  end
+  give_back_held(worker)
   redis.call('ZREM', P .. ':workers', worker)
 end
+redis.call('ZREMRANGEBYSCORE', P .. ':hosts', '-inf', NOW - 86400000)
 redis.call('ZREMRANGEBYSCORE', P .. ':offers', '-inf', NOW - 86400000)
 return recovered

@@ -2,18 +2,21 @@
 -- ARGV: id, claim, untouched (1: its code never ran), reason, problem
 local id, claim = ARGV[1], ARGV[2]
 allow_oom()
-local found = read(id, 's', 'c', 'li', 'tt', 'rt', 'q')
-if not found[1] then return {'gone'} end
-if found[2] ~= claim then return {'superseded'} end
-if found[1] ~= 'running' then
-  redis.call('ZREM', P .. ':lease', id)
+local job = job_of(id)
+if not job then
+  end_lease_of_removed(id)
+  return {'gone'}
+end
+if job.claim ~= claim then return {'superseded'} end
+if job.status ~= 'running' then
+  end_lease(job)
   redis.call('HDEL', job_key(id), 'stp')
   return {'final'}
 end
-if (ARGV[3] == '1' or found[5] == '1') then
-  queue_again(id, found[3], found[6], true)
+if ARGV[3] == '1' or job.retryable then
+  queue_again(job, true, 0)
   return {'ok', 'accepted'}
 end
-redis.call('ZREM', P .. ':lease', id)
-finalise(id, found[3], 'running', 'failed', found[4], {'rc', ARGV[4], 'pb', ARGV[5]})
+end_lease(job)
+finalise(job, 'failed', {'rc', ARGV[4], 'pb', ARGV[5]})
 return {'ok', 'failed'}

@@ -1,0 +1,133 @@
+"""The programs that speak HTTP for the application: each serves from a socket that already listens."""
+
+import asyncio
+import importlib.util
+import logging
+import math
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+from starlette.types import ASGIApp
+
+from fastprocesses_host.draining import FAREWELL_SECONDS, Drain
+from fastprocesses_host.exits import Exit, StartError
+from fastprocesses_host.settings import ServerName
+
+if TYPE_CHECKING:
+    import uvicorn
+    from hypercorn.config import Config
+    from hypercorn.typing import Framework
+
+BACKLOG = 1024
+KEEP_ALIVE_SECONDS = 65
+"""A little longer than most proxies keep a connection."""
+
+_PACKAGES: dict[ServerName, tuple[str, ...]] = {
+    "hypercorn": ("hypercorn",),
+    "uvicorn": ("uvicorn", "httptools"),
+}
+
+
+def require_server(name: ServerName) -> None:
+    """Check that a server is installed.
+
+    Raises:
+        StartError: it is not; the sentence says how to get it.
+    """
+    if not all(importlib.util.find_spec(package) for package in _PACKAGES[name]):
+        raise StartError(
+            f"{name} is not installed here. Install it with `pip install 'fastprocesses-host[{name}]'`, or leave "
+            "--server out to use hypercorn.",
+            Exit.SETTINGS,
+        )
+
+
+async def serve(name: ServerName, app: ASGIApp, *, listen_fd: int, drain: Drain) -> None:
+    """Serve until the drain has begun, and end as it says.
+
+    Args:
+        name: The server: `hypercorn` or `uvicorn`.
+        app: What to serve.
+        listen_fd: The descriptor of the listening socket.
+        drain: When to stop, and what is to be finished before.
+    """
+    run = _serve_uvicorn if name == "uvicorn" else _serve_hypercorn
+    await run(app, listen_fd, drain)
+
+
+async def _serve_hypercorn(app: ASGIApp, listen_fd: int, drain: Drain) -> None:
+    from hypercorn.asyncio import serve as serve_hypercorn
+
+    config = hypercorn_config(listen_fd)
+
+    def ask_to_close() -> None:
+        config.keep_alive_max_requests = 0
+
+    async def last_requests() -> None:
+        config.graceful_timeout = await drain.last_requests(ask_to_close)
+
+    await serve_hypercorn(cast("Framework", app), config, shutdown_trigger=last_requests)
+
+
+def hypercorn_config(listen_fd: int) -> "Config":
+    """Give the configuration of one host process on a socket that already listens."""
+    from hypercorn.config import Config
+
+    config = Config()
+    config.bind = [f"fd://{listen_fd}"]
+    config.backlog = BACKLOG
+    config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.include_server_header = False
+    config.shutdown_timeout = FAREWELL_SECONDS
+    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+    config.keep_alive_max_requests = 100_000
+    return config
+
+
+async def _serve_uvicorn(app: ASGIApp, listen_fd: int, drain: Drain) -> None:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            """Leave signals alone: they are heard by the drain."""
+            yield
+
+    server = Server(uvicorn_config(app))
+    stopping = asyncio.create_task(_tell_when(drain, server))
+    try:
+        await server.serve(sockets=[socket.socket(fileno=listen_fd)])
+    finally:
+        stopping.cancel()
+
+
+def uvicorn_config(app: ASGIApp) -> "uvicorn.Config":
+    """Give the configuration of one host process; its listening socket is given when it serves."""
+    import uvicorn
+
+    from fastprocesses_host.uvicorn_protocol import BoundedHead
+
+    return uvicorn.Config(
+        app,
+        http=BoundedHead,
+        ws="none",
+        lifespan="on",
+        backlog=BACKLOG,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
+
+
+async def _tell_when(drain: Drain, server: "uvicorn.Server") -> None:
+    def ask_to_close() -> None:
+        for headers in (server.config.encoded_headers, server.server_state.default_headers):
+            headers.append((b"connection", b"close"))
+
+    server.config.timeout_graceful_shutdown = math.ceil(await drain.last_requests(ask_to_close))
+    server.should_exit = True  # uvicorn looks ten times a second

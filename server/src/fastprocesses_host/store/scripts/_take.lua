@@ -1,0 +1,85 @@
+-- The next job for a slot of a worker: accepted becomes running under the slot's claim, which its lease keeps from
+-- then on. Nothing is between the queue and the claim that could be lost. nil where nothing waits.
+local function told(job)
+  local inputs = job.inputs or redis.call('HGETALL', P .. ':i:' .. job.id)
+  return {
+    job.id, job.process, job.digest, job.asked, job.timeout, job.longest_run, job.memory, job.listed and 1 or 0,
+    job.waiting_host, job.attempt, inputs,
+  }
+end
+
+-- The accepted job that an id from the list stands for: itself, the next one of the lane whose turn it holds, or the
+-- one that a message of somebody else names.
+local function accepted_job(queue, id)
+  local job = job_of(id)
+  if job and job.status == 'accepted' then return job end
+  local lane = redis.call('HGET', P .. ':vacant', id)
+  if lane then
+    redis.call('HDEL', P .. ':vacant', id)
+    local next = redis.call('ZPOPMIN', backlog_key(queue, lane))[1]
+    if not next then
+      redis.call('HDEL', turns_key(queue), lane)
+      return nil
+    end
+    redis.call('HSET', turns_key(queue), lane, next)
+    return job_of(next)
+  end
+  local message = not job and redis.call('HGET', queue_key(queue) .. '.msgs', id)
+  if not message then return nil end
+  redis.call('HDEL', queue_key(queue) .. '.msgs', id)
+  local is_read, content = pcall(cjson.decode, message)
+  local arguments = is_read and type(content) == 'table' and content['args']
+  local named = type(arguments) == 'table' and arguments[1]
+  job = type(named) == 'string' and job_of(named)
+  if job and job.status == 'accepted' then return job end
+end
+
+-- An accepted job off the queues; one whose process has no place left is parked, one that nobody waits for is dropped.
+local function next_accepted(queues)
+  for _, queue in ipairs(queues) do
+    for _ = 1, 1000 do
+      local id = redis.call('LPOP', queue_key(queue))
+      if not id then break end
+      local job = accepted_job(queue, id)
+      if job and NOW > job.deadline then
+        if job.caller then pass_turn(job) end
+        finalise(job, 'dismissed', {'rc', 'deadline'})
+      elseif job then
+        local most = job.most_at_once
+        if most == 0 or redis.call('SCARD', inside_key(job.process)) < most then return job end
+        park(job)
+      end
+    end
+  end
+end
+
+-- What was taken with a claim whose answer was lost; looked for among all that run.
+local function taken_before(claim)
+  for _, id in ipairs(redis.call('ZRANGE', P .. ':lease', 0, -1)) do
+    local job = redis.call('HGET', job_key(id), 'c') == claim and job_of(id)
+    if job and job.status == 'running' then return job end
+  end
+end
+
+local function take(worker, claim, lease, is_again, queues)
+  local job = is_again and taken_before(claim)
+  if job then
+    allow_oom()
+    redis.call('ZADD', P .. ':lease', NOW + lease, job.id)
+    return told(job)
+  end
+  job = next_accepted(queues)
+  if not job then return false end
+  stop_waiting(job)
+  if job.caller and not pass_turn(job) then redis.call('ZREM', backlog_key(job.queue, job.lane), job.id) end
+  if job.most_at_once > 0 then
+    redis.call('SADD', inside_key(job.process), job.id)
+    redis.call('ZREM', parked_key(job.process), job.id)
+    unpark(job.process)
+  end
+  job.attempt = job.attempt + 1
+  redis.call('HSET', job_key(job.id), 's', 'running', 'c', claim, 'w', worker, 'up', NOW, 'st', NOW, 'at', job.attempt)
+  redis.call('ZADD', P .. ':lease', NOW + lease, job.id)
+  move(job, 'running')
+  return told(job)
+end

@@ -1,0 +1,3 @@
+-- include: _take
+-- ARGV: worker, claim, lease, again (1: the answer to the same was lost), queues…
+return take(ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1', {unpack(ARGV, 5)})

@@ -1,0 +1,130 @@
+"""One connection of a host to the store, shared by all who ask at the same time.
+
+The client library opens it, with everything a URL can say of passwords and encryption; from then on commands and
+answers go through hiredis without the library's streams, tasks and time-outs for each command.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import hiredis
+import redis
+import redis.asyncio
+from redis.asyncio.connection import ConnectionPool
+
+_NOTHING = object()
+
+
+class Wire(asyncio.Protocol):
+    """Commands out, answers back in their order.
+
+    Args:
+        answer_seconds: After so long without the answer that is due, everything asked fails with `TimeoutError`.
+        on_push: Gets every answer, where the connection is subscribed to channels.
+    """
+
+    def __init__(self, answer_seconds: float, on_push: Callable[[Any], None] | None = None) -> None:
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._answer_seconds = answer_seconds
+        self._on_push = on_push
+        self._reader = hiredis.Reader(replyError=redis.ResponseError, notEnoughData=_NOTHING)
+        self._asked: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._outgoing: list[bytes] = []
+        self._watch: asyncio.TimerHandle | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        """Held because it would close the transport when nobody holds it."""
+        self._transport: asyncio.Transport | None = None
+
+    async def open(self, pool: ConnectionPool) -> None:
+        """Connect as the pool's URL says.
+
+        Raises:
+            redis.RedisError, OSError: the store is not there, or does not want us.
+        """
+        connection = pool.make_connection()  # type: ignore[no-untyped-call]
+        await connection.connect()
+        self._writer, connection._reader, connection._writer = connection._writer, None, None
+        transport: Any = self._writer.transport
+        transport.set_protocol(self)
+        self._transport = transport
+
+    def ask(self, *command: str | bytes | float) -> asyncio.Future[Any]:
+        """Send a command; what is asked in one turn of the loop goes out together.
+
+        Returns:
+            The answer to come: an error of the store as `redis.ResponseError`, a lost connection as
+            `redis.ConnectionError`.
+        """
+        future: asyncio.Future[Any] = self._loop.create_future()
+        if self._transport is None or self.lost.done():
+            future.set_exception(redis.ConnectionError("not connected"))
+            return future
+        self._asked.append((self._loop.time() + self._answer_seconds, future))
+        if not self._outgoing:
+            self._loop.call_soon(self._send)
+        self._outgoing.append(hiredis.pack_command(command))  # type: ignore[arg-type]
+        if self._watch is None:
+            self._watch = self._loop.call_later(self._answer_seconds, self._look)
+        return future
+
+    def tell(self, *command: str | bytes | float) -> None:
+        """Send a command whose answers go to `on_push`."""
+        if self._transport is not None:
+            self._transport.write(hiredis.pack_command(command))  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Close the connection; what was asked fails."""
+        if self._transport is not None:
+            self._transport.abort()
+        self._fail(redis.ConnectionError("closed"))
+
+    def data_received(self, data: bytes) -> None:
+        """Hand out the answers that are complete."""
+        self._reader.feed(data)
+        while (answer := self._reader.gets()) is not _NOTHING:
+            if self._on_push is not None:
+                self._on_push(answer)
+                continue
+            _, future = self._asked.popleft()
+            if future.done():  # who asked has gone
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell all who wait."""
+        self._fail(redis.ConnectionError(str(error or "the store hung up")))
+
+    def _send(self) -> None:
+        outgoing, self._outgoing = self._outgoing, []
+        if self._transport is not None and not self.lost.done():
+            self._transport.write(b"".join(outgoing))
+
+    def _look(self) -> None:
+        """See whether the answer that is due is late."""
+        self._watch = None
+        if not self._asked or self.lost.done():
+            return
+        due = self._asked[0][0]
+        if self._loop.time() < due:
+            self._watch = self._loop.call_at(due, self._look)
+            return
+        if self._transport is not None:
+            self._transport.abort()
+        self._fail(TimeoutError("the store is silent"))
+
+    def _fail(self, error: Exception) -> None:
+        if not self.lost.done():
+            self.lost.set_result(None)
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        asked, self._asked = self._asked, deque()
+        for _, future in asked:
+            if not future.done():
+                future.set_exception(error)

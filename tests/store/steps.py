@@ -1,0 +1,135 @@
+"""The steps of a job's life in the store, one operation each, as its tests take them."""
+
+import itertools
+from typing import Any
+
+from fastprocesses_host.ogc.jobs import AskedResults, Job
+from fastprocesses_host.store import operations
+from fastprocesses_host.store.client import Store
+from fastprocesses_host.store.ids import JobIds
+from fastprocesses_host.store.operations import Claimed, QueueLimits, Slot
+from fastprocesses_host.store.records import Limits, NewJob, StoredInput
+
+IDS = JobIds()
+QUEUE = "default"
+MANY = QueueLimits(jobs=1000, of_caller=1000, of_process=0)
+
+
+def new_job(
+    store: Store,
+    *,
+    queue: str = QUEUE,
+    process_id: str = "echo",
+    listed: bool = True,
+    deadline_ms: int | None = None,
+    caller: str = "somebody",
+    waiting_host: str = "",
+    mode: str = "async",
+    keep_inputs: bool = False,
+    **limits: float,
+) -> NewJob:
+    now_ms = store.check()
+    return NewJob(
+        id=IDS.make(now_ms),
+        process_id=process_id,
+        process_version="1.0.0",
+        description_digest="abc",
+        environment="default",
+        queue=queue,
+        mode=mode,
+        listed=listed,
+        caller=caller,
+        waiting_host=waiting_host,
+        limits=Limits(**{"timeout_seconds": 10, "memory_mb": 0, **limits}),
+        asked=AskedResults(response="raw"),
+        deadline_ms=deadline_ms,
+        keep_inputs=keep_inputs,
+    )
+
+
+def accept(store: Store, *, limits_of_queue: QueueLimits = MANY, **options: Any) -> str:
+    job = new_job(store, **options)
+    answer = store.run(operations.accept(job, {"message": StoredInput(b'"hi"')}, limits=limits_of_queue))
+    assert answer.outcome == "ok"
+    return job.id
+
+
+def slot(worker: str = "w1", queues: tuple[str, ...] = (QUEUE,), lease_seconds: float = 6) -> Slot:
+    return Slot(worker=worker, queues=queues, lease_seconds=lease_seconds)
+
+
+def take(
+    store: Store,
+    claim: str = "c1",
+    worker: str = "w1",
+    *,
+    queues: tuple[str, ...] = (QUEUE,),
+    lease_seconds: float = 6,
+    is_again: bool = False,
+) -> Claimed | None:
+    return store.run(operations.take(slot(worker, queues, lease_seconds), claim, is_again=is_again))
+
+
+def taken(store: Store, claim: str = "c1", worker: str = "w1", **options: Any) -> str | None:
+    claimed = take(store, claim, worker, **options)
+    return claimed and claimed.job_id
+
+
+def finish(store: Store, job_id: str, claim_id: str = "c1", status="successful", **more):
+    return store.run(
+        operations.finish(job_id, claim_id, status, fields={"rc": "x"}, max_log_lines=10, **more)
+    ).outcome
+
+
+def read(store: Store, job_id: str) -> Job:
+    job = store.run(operations.job(job_id))
+    assert isinstance(job, Job), job
+    return job
+
+
+def dismiss(store: Store, job_id: str, token: str):
+    return store.run(operations.dismiss(job_id, token, tombstone_seconds=60))
+
+
+def recover(store: Store, lease_seconds: float = 6, retry_seconds: float = 0) -> int:
+    return store.run(
+        operations.recover(
+            lease_seconds=lease_seconds, retry_seconds=retry_seconds, worker_lost=b"{}", no_worker=b"{}"
+        )
+    )
+
+
+def release(store: Store, job_id: str, claim: str = "c1", *, untouched: bool = False) -> str:
+    return store.run(operations.release(job_id, claim, untouched=untouched, reason="stopped", problem=b"{}"))
+
+
+def all_keys(store: Store) -> dict[str, bytes]:
+    """Every key under the prefix, without the prefix, and of what type it is."""
+    prefix = store.keys.prefix
+    found = store.redis.scan_iter(prefix.replace("{", "\\{") + "*")
+    return {key.decode().removeprefix(prefix): store.redis.type(key) for key in found}
+
+
+def traces(store: Store, job_id: str) -> list[str]:
+    """Where anything of a job is, but in the stream of events."""
+    found = []
+    for name, kind in all_keys(store).items():
+        key = store.keys.prefix + name
+        read = {
+            b"zset": lambda key: store.redis.zrange(key, 0, -1),
+            b"list": lambda key: store.redis.lrange(key, 0, -1),
+            b"set": lambda key: store.redis.smembers(key),
+            b"hash": lambda key: itertools.chain(*store.redis.hgetall(key).items()),
+        }.get(kind, lambda _key: [])
+        if job_id in name or any(job_id.encode() in member for member in read(key)):
+            found.append(name)
+    return found
+
+
+STANDING = {":meta", ":ticks", ":events", ":workers", ":hosts"}
+"""What is there whether or not there are jobs."""
+
+
+def left_behind(store: Store) -> set[str]:
+    """Keys that are there although no job is, but for tombstones, which expire."""
+    return {name for name in all_keys(store) if name not in STANDING and not name.startswith(":t:")}
