@@ -3,19 +3,18 @@
 import http.client
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
 from fastprocesses_host.exits import Exit
 
-from tests.acceptance.load import Balancer, Load, load
-from tests.acceptance.service import COMMAND, Command, Service, service, survivors
+from tests.acceptance.load import Load, load
+from tests.acceptance.service import Command, Service, service, survivors
+from tests.acceptance.site import PLUGINS, a_site
 from tests.support import StoreServer, wait_until
 
-PLUGINS = {"PYTHONPATH": str(Path(__file__).parents[1] / "plugins"), "FASTPROCESSES_SLOTS": "2"}
 LONGEST_SECONDS = 20.0
 """Nothing waits for a lease, a drain or a Dramatiq time-out; the rest is slack for a busy machine."""
 
@@ -104,46 +103,10 @@ def test_hangup_brings_new_settings_and_bad_ones_change_nothing(folder: Path) ->
         assert running.child("host").pid == host
 
 
-class Site:
-    """Hosts behind one address and workers, each a command of its own, on one store."""
-
-    def __init__(self, folder: Path, store: StoreServer, stack: ExitStack) -> None:
-        self.folder = folder
-        self.url = store.url
-        self.balancer = stack.enter_context(closing(Balancer()))
-        self._stack = stack
-        self._number = 0
-
-    def start_host(self) -> Service:
-        host = Service(self._place(), "--redis-url", self.url, environ=PLUGINS)
-        self._stack.enter_context(host)
-        self.balancer.ports.append(int(host.url.rsplit(":", 1)[1]))
-        return host
-
-    def start_worker(self) -> Command:
-        log = self._place() / "log"
-        worker = Command(COMMAND, "worker", "--redis-url", self.url, log=log, environ=PLUGINS)
-        self._stack.enter_context(worker)
-        wait_until(lambda: "worker ready" in log.read_text(), 40, "the worker")
-        return worker
-
-    def _place(self) -> Path:
-        self._number += 1
-        place = self.folder / str(self._number)
-        place.mkdir()
-        return place
-
-
-@contextmanager
-def a_site(folder: Path, store: StoreServer) -> Iterator[Site]:
-    with ExitStack() as stack:
-        yield Site(folder, store, stack)
-
-
 def test_each_host_and_worker_is_stopped_and_another_started_under_load(
     folder: Path, own_store: StoreServer
 ) -> None:
-    with a_site(folder, own_store) as site:
+    with a_site(folder, own_store.url) as site:
         workers = [site.start_worker() for _ in range(2)]
         hosts = [site.start_host() for _ in range(2)]
         with load(site.balancer.url) as clients:
@@ -164,7 +127,7 @@ def test_each_host_and_worker_is_stopped_and_another_started_under_load(
 def test_hangup_of_each_command_on_a_store_of_the_user(
     folder: Path, own_store: StoreServer, parts: str
 ) -> None:
-    with a_site(folder, own_store) as site:
+    with a_site(folder, own_store.url) as site:
         workers = [site.start_worker() for _ in range(2)]
         hosts = [site.start_host() for _ in range(2)]
         with load(site.balancer.url) as clients:

@@ -217,7 +217,11 @@ def _run_one(store: Store, kind: Kind, ttl_seconds: float) -> Job:
     )
     claim = "host-1234-69e0fd71.96c9ca64f3b4a6c8"
     inputs = {"message": StoredInput(b'"hello"'), "numbers": StoredInput(b"[1,2,3]")}
-    limits = operations.QueueLimits(jobs=1000, of_caller=1000, of_process=1000)
+    limits = operations.QueueLimits(
+        jobs=settings.max_queued_jobs,
+        of_caller=settings.max_queued_jobs_per_caller,
+        of_process=settings.max_queued_jobs_per_process,
+    )
     accepted = store.run(operations.accept(new, inputs, limits=limits))
     _pass_ms()
     slot = operations.Slot(worker="host-1234-69e0fd71", queues=(new.queue,), lease_seconds=6)

@@ -166,7 +166,7 @@ class Caller:
         if answer is None:
             return None
         declared = {422} if work.process == "fail" else set()
-        if answer.status == 404 and "result-not-available" not in answer.document.get("type", ""):
+        if answer.status == 404 and "was removed" not in answer.document.get("detail", ""):
             self._complain(submission, f"answered 404: {answer.body[:300]!r}")
         elif answer.status not in _CLEAN | declared:
             self._complain(submission, f"answered {answer.status}: {answer.body[:300]!r}")

@@ -24,6 +24,8 @@ CALLERS = 6
 EVENTS_A_ROUND = 25
 CALM_SECONDS = 60.0
 """When everything must be at rest after harm has ended: back-off of supervisors, leases and time limits included."""
+FAMILY_SECONDS = 25.0
+"""When the processes are gone that a job left outside its executor's family; they are looked for every 5 s."""
 _LOOK_SECONDS = 0.3
 _TOLD_BUGS = (
     "the engine failed",
@@ -206,7 +208,7 @@ class _Trial:
             caller.complaints.clear()
             self._report.answers.update(caller.told)
             caller.told.clear()
-        self._until(lambda: not self._families(), 10, "the end of all families", self._families)
+        self._until(lambda: not self._families(), FAMILY_SECONDS, "the end of all families", self._families)
         self._violated(*self._told_bugs())
 
     def _families(self) -> list[str]:

@@ -134,7 +134,7 @@ def test_a_final_state_never_changes(store: Store) -> None:
             finish(store, job_id, status=other)
             assert read(store, job_id).status == last
         assert release(store, job_id, untouched=True) == "final"
-        assert store.run(operations.again(job_id, "c1", wait_seconds=0, reason="x")) == "final"
+        assert store.run(operations.again(job_id, "c1", retry_seconds=0, reason="x")) == "final"
         recover(store)
         assert read(store, job_id).status == last
 
@@ -196,8 +196,8 @@ def due_in_seconds(store: Store, job_id: str) -> float:
 def test_a_failed_run_is_repeated_after_ever_longer_waits(store: Store) -> None:
     job_id = accept(store, retryable=True, max_attempts=3)
     assert taken(store, "c1") == job_id
-    assert store.run(operations.again(job_id, "c1", wait_seconds=60, reason="crashed")) == "ok"
-    assert store.run(operations.again(job_id, "c1", wait_seconds=60, reason="crashed")) == "superseded"
+    assert store.run(operations.again(job_id, "c1", retry_seconds=60, reason="crashed")) == "ok"
+    assert store.run(operations.again(job_id, "c1", retry_seconds=60, reason="crashed")) == "superseded"
     assert (read(store, job_id).status, read(store, job_id).reason) == (Status.ACCEPTED, "crashed")
     assert 50 < due_in_seconds(store, job_id) <= 60
     recover(store)
@@ -213,7 +213,7 @@ def test_a_failed_run_is_repeated_after_ever_longer_waits(store: Store) -> None:
     claimed = take(store, "c3")
     assert claimed is not None
     assert claimed.attempt == 3
-    assert store.run(operations.again(job_id, "c3", wait_seconds=0, reason="crashed")) == "spent"
+    assert store.run(operations.again(job_id, "c3", retry_seconds=0, reason="crashed")) == "spent"
     assert finish(store, job_id, "c3", "failed") == "ok"
 
 
@@ -228,10 +228,10 @@ def test_a_wait_before_an_attempt_is_at_most_a_minute(store: Store) -> None:
 def test_a_job_that_may_not_be_repeated_is_not(store: Store) -> None:
     job_id = accept(store)
     take(store)
-    assert store.run(operations.again(job_id, "c1", wait_seconds=0, reason="x")) == "spent"
+    assert store.run(operations.again(job_id, "c1", retry_seconds=0, reason="x")) == "spent"
     assert read(store, job_id).status == Status.RUNNING
-    assert store.run(operations.again(job_id, "c2", wait_seconds=0, reason="x")) == "superseded"
-    assert store.run(operations.again(IDS.make(store.check()), "c2", wait_seconds=0, reason="x")) == "gone"
+    assert store.run(operations.again(job_id, "c2", retry_seconds=0, reason="x")) == "superseded"
+    assert store.run(operations.again(IDS.make(store.check()), "c2", retry_seconds=0, reason="x")) == "gone"
 
 
 def test_a_job_nobody_takes_fails_in_the_end(store: Store) -> None:
@@ -391,13 +391,13 @@ def run_on(store: Store, job_id: str, path: str) -> None:
         assert taken(store, "c2") == job_id
         assert finish(store, job_id, "c2") == "ok"
     elif path == "repeated":
-        assert store.run(operations.again(job_id, "c1", wait_seconds=60, reason="x")) == "ok"
+        assert store.run(operations.again(job_id, "c1", retry_seconds=60, reason="x")) == "ok"
         store.redis.zadd(store.keys.prefix + ":later", {job_id: 0})
         recover(store)
         assert taken(store, "c2") == job_id
         assert finish(store, job_id, "c2", "failed") == "ok"
     elif path == "repeated and dismissed":
-        assert store.run(operations.again(job_id, "c1", wait_seconds=60, reason="x")) == "ok"
+        assert store.run(operations.again(job_id, "c1", retry_seconds=60, reason="x")) == "ok"
         dismiss(store, job_id, "t")
     else:
         raise AssertionError(path)

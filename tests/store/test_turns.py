@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.store.steps import (
-    MANY,
     QUEUE,
     accept,
     all_keys,
@@ -336,7 +335,7 @@ class Life(RuleBasedStateMachine):
         was_dismissed = read_status(self.store, job_id) != Status.RUNNING
         if how == "again":
             answer = self.store.run(
-                operations.again(job_id, claim, wait_seconds=3600 if wait else 0, reason="x")
+                operations.again(job_id, claim, retry_seconds=3600 if wait else 0, reason="x")
             )
             if answer == "spent":
                 finish(self.store, job_id, claim, "failed")
@@ -406,25 +405,25 @@ class Life(RuleBasedStateMachine):
 
     def each_has_one_place(self) -> None:
         redis = self.store.redis
-        listed = {id.decode() for queue in QUEUES for id in redis.lrange(self.store.keys.queue(queue), 0, -1)}
-        vacant = {id.decode(): lane.decode() for id, lane in redis.hgetall(f"{self.prefix}:vacant").items()}
+        listed = {one.decode() for queue in QUEUES for one in redis.lrange(self.store.keys.queue(queue), 0, -1)}
+        vacant = {one.decode(): lane.decode() for one, lane in redis.hgetall(f"{self.prefix}:vacant").items()}
         assert set(vacant) <= listed
         parked = {
-            id.decode()
+            one.decode()
             for process in PROCESSES
-            for id in redis.zrange(f"{self.prefix}:parked:{process}", 0, -1)
+            for one in redis.zrange(f"{self.prefix}:parked:{process}", 0, -1)
         }
-        later = {id.decode() for id in redis.zrange(f"{self.prefix}:later", 0, -1)}
+        later = {one.decode() for one in redis.zrange(f"{self.prefix}:later", 0, -1)}
         behind = set()
         for queue in QUEUES:
             turns = {
-                lane.decode(): id.decode()
-                for lane, id in redis.hgetall(f"{self.prefix}:turns:{queue}").items()
+                lane.decode(): one.decode()
+                for lane, one in redis.hgetall(f"{self.prefix}:turns:{queue}").items()
             }
             for lane, holder in turns.items():
                 assert holder in listed | parked
                 assert holder in self.waiting or vacant.get(holder) == lane
-                behind |= {id.decode() for id in redis.zrange(f"{self.prefix}:backlog:{queue}:{lane}", 0, -1)}
+                behind |= {one.decode() for one in redis.zrange(f"{self.prefix}:backlog:{queue}:{lane}", 0, -1)}
         places = [*(listed & self.waiting.keys()), *parked, *later, *behind]
         assert sorted(places) == sorted(self.waiting)
 
@@ -437,20 +436,20 @@ class Life(RuleBasedStateMachine):
                 counts[name.encode()] = str(int(counts.get(name.encode(), 0)) + 1).encode()
         assert found == counts
         assert self.store.redis.zcard(f"{self.prefix}:accepted") == len(self.waiting)
-        leased = {id.decode() for id in self.store.redis.zrange(f"{self.prefix}:lease", 0, -1)}
+        leased = {one.decode() for one in self.store.redis.zrange(f"{self.prefix}:lease", 0, -1)}
         assert leased <= self.running.keys()
-        assert {id for id in self.running if read_status(self.store, id)} <= leased
+        assert {one for one in self.running if read_status(self.store, one)} <= leased
 
     def places_are_kept(self) -> None:
         redis = self.store.redis
-        listed = {id.decode() for queue in QUEUES for id in redis.lrange(self.store.keys.queue(queue), 0, -1)}
+        listed = {one.decode() for queue in QUEUES for one in redis.lrange(self.store.keys.queue(queue), 0, -1)}
         for process, most in MOST.items():
-            inside = {id.decode() for id in redis.smembers(f"{self.prefix}:inside:{process}")}
+            inside = {one.decode() for one in redis.smembers(f"{self.prefix}:inside:{process}")}
             if most:
-                assert inside == {id for id, run in self.running.items() if run[2] == process}
+                assert inside == {one for one, run in self.running.items() if run[2] == process}
                 assert len(inside) <= most
             if redis.exists(f"{self.prefix}:parked:{process}"):
-                on_their_way = {id for id in listed if self.waiting.get(id, ("", ""))[1] == process}
+                on_their_way = {one for one in listed if self.waiting.get(one, ("", ""))[1] == process}
                 assert len(inside) >= most or on_their_way
 
     @property

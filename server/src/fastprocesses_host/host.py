@@ -60,7 +60,7 @@ _FIRST_LOOK_SECONDS = 0.1
 _DISMISS_TRIES = 10
 _QUIET_SECONDS = 0.05
 """Whether a caller is gone is looked at only when its job takes longer."""
-_CHUNK_BYTES = 256 * 1024
+_CHUNK_BYTES = 1024 * 1024
 _BACKWARDS, _BACKWARDS_FROM = "-", "="
 """Before the id in a cursor: towards newer jobs, without or with the job itself."""
 _DIRECTIONS = (_BACKWARDS, _BACKWARDS_FROM)
@@ -330,6 +330,8 @@ class Host:
         Raises:
             ResultNotAvailable: it is not there (any more).
         """
+        if output_id in job.values:
+            return job.values[output_id]
         return b"".join([piece async for piece in self.output(job, output_id)])
 
     async def _small_value(self, job: Job, output_id: str) -> bytes:
@@ -519,7 +521,8 @@ class Host:
         if not is_job_id(job_id):
             return "gone"
         found = await self._store.run(operations.job(job_id))
-        return "gone" if isinstance(found, Job) and not found.listed else found
+        is_over = isinstance(found, Job) and found.status.is_final and not found.listed
+        return "gone" if is_over else found  # its caller was told all there is
 
     async def _listen(self) -> None:
         """Hear of the ends of jobs at once, and of what workers offer."""
@@ -690,10 +693,14 @@ def successful(job: Job) -> Job:
     """Give back a job that was waited for.
 
     Raises:
-        ProcessFailed, ResultNotAvailable: it did not end well.
+        ProcessFailed, SyncTimeout, ServiceUnavailable, ResultNotAvailable: it did not end well.
     """
     if job.status == Status.FAILED and job.problem is not None:
         raise ProcessFailed(job.problem)
+    if job.reason == "deadline":  # no worker took it in time; the store's clock said so before ours
+        raise SyncTimeout("The process was not begun in time. Execute it asynchronously, or try again later.")
+    if job.reason == "abandoned":  # this host was silent for so long that it counted as gone
+        raise ServiceUnavailable("The execution was given up because the server was held up. Try again.")
     if job.status != Status.SUCCESSFUL:
         raise ResultNotAvailable("The job was dismissed before it ended.")
     return job

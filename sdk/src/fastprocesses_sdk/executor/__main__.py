@@ -4,13 +4,14 @@ import argparse
 import contextlib
 import gc
 import os
-import queue
 import select
 import signal
 import socket
 import sys
 import threading
+import time
 import traceback
+from collections import deque
 from collections.abc import Mapping
 from contextvars import copy_context
 from pathlib import Path
@@ -30,6 +31,7 @@ from fastprocesses_sdk.executor.protocol import (
     Started,
 )
 from fastprocesses_sdk.executor.running import MIN_PROGRESS_SECONDS, RunningJob
+from fastprocesses_sdk.executor.started import StartMark
 from fastprocesses_sdk.executor.surroundings import Surroundings
 from fastprocesses_sdk.lifeline import (
     end_family_of_this_process,
@@ -49,6 +51,8 @@ _GC_THRESHOLDS = (50_000, 20, 100)
 _OOM_SCORE_ADJ = 500
 _NICE = 5
 _FLUSH_SECONDS = 0.1
+_LOOK_SECONDS = 0.05
+"""A job that takes longer than this is looked after."""
 _MAX_TRACEBACK_CHARACTERS = 20_000
 _MAX_TEXT_CHARACTERS = 20_000
 _CUT = (
@@ -62,13 +66,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="fastprocesses_sdk.executor", description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="the socket to the worker")
     parser.add_argument("--parent", type=int, required=True, help="the worker's process id")
+    parser.add_argument("--started-fd", type=int, help="the file of the mark that process code runs")
     arguments = parser.parse_args()
     end_with_parent(arguments.parent)
     reset_signals()
     yield_to_others()
     os.set_inheritable(arguments.fd, False)
     gc.set_threshold(*_GC_THRESHOLDS)
-    Executor(socket.socket(fileno=arguments.fd)).serve()
+    started = None
+    if arguments.started_fd is not None:
+        started = StartMark(arguments.started_fd)
+        os.close(arguments.started_fd)
+    Executor(socket.socket(fileno=arguments.fd), started).serve()
 
 
 def reset_signals() -> None:
@@ -90,13 +99,26 @@ def yield_to_others() -> None:
 
 
 class Executor:
-    """One connection to a worker: a thread that reads frames, the main thread that runs jobs."""
+    """One connection to a worker: the main thread reads and runs jobs, another one hears of what comes meanwhile.
 
-    def __init__(self, connection: socket.socket, min_progress_seconds: float = MIN_PROGRESS_SECONDS) -> None:
+    A job of a few milliseconds is over before the second thread looks, and so costs no change between the two.
+    """
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        started: StartMark | None = None,
+        min_progress_seconds: float = MIN_PROGRESS_SECONDS,
+    ) -> None:
         self._connection = connection
+        self._started = started
         self._min_progress_seconds = min_progress_seconds
         self._send_lock = threading.Lock()
-        self._jobs: queue.SimpleQueue[Execute] = queue.SimpleQueue()
+        self._frames = protocol.FrameReader()
+        self._reading = threading.Lock()
+        self._jobs: deque[Execute] = deque()
+        self._is_resting = False
+        self._awake = threading.Event()
         self._running: RunningJob | None = None
         self._settings: dict[str, GivenSettings] = {}
         self._plugins: dict[str, LoadedPlugin] = {}
@@ -108,11 +130,11 @@ class Executor:
         self.send(
             protocol.Greeting(protocol.OLDEST_VERSION, protocol.NEWEST_VERSION, os.getpid(), __version__)
         )
-        threading.Thread(target=self._read, name="frames", daemon=True).start()
+        threading.Thread(target=self._watch, name="frames", daemon=True).start()
         with one_loop():
             try:
                 while True:
-                    self._run(self._jobs.get())
+                    self._run(self._next_job())
             except KeyboardInterrupt:  # a cancel that came as its job ended
                 self._end()
 
@@ -125,31 +147,63 @@ class Executor:
         except OSError:
             self._kill_group()
 
+    def _next_job(self) -> Execute:
+        with self._reading:
+            while not self._jobs:
+                self._read()
+            job = self._jobs.popleft()
+        if self._is_resting:
+            self._awake.set()
+        return job
+
     def _read(self) -> None:
-        frames = protocol.FrameReader()
+        data = protocol.receive_some(self._connection)
+        if not data:
+            self._kill_group()
+        for frame in self._frames.feed(data):
+            self._receive(frame)
+
+    def _watch(self) -> None:
+        """Look after a job that takes longer: its progress, its cancel, and whether the worker is there."""
+        seen: RunningJob | None = None
         try:
-            self._read_frames(frames)
+            while True:
+                running = self._running
+                if running is None and seen is None:
+                    self._rest()
+                elif running is seen and running is not None:
+                    self._hear(running)
+                else:
+                    time.sleep(_LOOK_SECONDS)
+                seen = running
         finally:  # without this thread the worker cannot reach us any more
             self._kill_group()
 
-    def _read_frames(self, frames: protocol.FrameReader) -> None:
-        while True:
-            running = self._running
-            if running is not None and not select.select([self._connection], [], [], _FLUSH_SECONDS)[0]:
-                running.flush_progress()
-                continue
-            data = protocol.receive_some(self._connection)
-            if not data:
-                return
-            for frame in frames.feed(data):
-                self._receive(frame)
+    def _rest(self) -> None:
+        """Sleep until there is a job again."""
+        self._is_resting = True
+        if self._running is None:
+            self._awake.wait()
+        self._awake.clear()
+        self._is_resting = False
+
+    def _hear(self, running: RunningJob) -> None:
+        running.flush_progress()
+        if not select.select([self._connection], [], [], _FLUSH_SECONDS)[0]:
+            return
+        if self._reading.acquire(blocking=False):  # else the job is over, and the main thread reads
+            try:
+                if self._running is running:
+                    self._read()
+            finally:
+                self._reading.release()
 
     def _receive(self, frame: protocol.AnyFrame) -> None:
         if isinstance(frame, Configure):
             self._settings[frame.source] = frame.settings
         elif isinstance(frame, Execute):
             self._running = RunningJob(self.send, frame, self._min_progress_seconds)
-            self._jobs.put(frame)
+            self._jobs.append(frame)
         elif isinstance(frame, Cancel):
             running = self._running
             if running is not None and running.claim == frame.claim:
@@ -173,13 +227,14 @@ class Executor:
             self._end()
 
     def _outcome(self, execute: Execute, running: RunningJob) -> Frame:
+        is_loaded = execute.source in self._plugins
         try:
             plugin = self._load(execute)
         except BaseException as error:  # SystemExit too, and kinds of their own
             if running.is_cancelled:
                 raise KeyboardInterrupt from error
             return Problem(execute.job, execute.claim, "plugin", _text(told(error)), traceback=_traceback())
-        self.send(Started(execute.job, execute.claim))
+        self._tell_start(execute, is_expected=is_loaded)
         try:
             with self._surroundings.job(execute.workdir):
                 outputs = copy_context().run(self._call, plugin, execute, running)
@@ -188,6 +243,13 @@ class Executor:
         except BaseException as error:
             return _problem(execute, error)
         return Result(execute.job, execute.claim, outputs)
+
+    def _tell_start(self, execute: Execute, *, is_expected: bool) -> None:
+        """Say that process code runs; by a frame where the worker could not know when its plugin is loaded."""
+        if self._started is not None:
+            self._started.set()
+        if self._started is None or not is_expected:
+            self.send(Started(execute.job, execute.claim))
 
     def _load(self, execute: Execute) -> "LoadedPlugin":
         """Import and start the plugin of a job, unless that was done before."""
@@ -201,6 +263,7 @@ class Executor:
             settings = PluginSettings(given)
             start(execute.source, processes.values(), settings)
             self._plugins[execute.source] = LoadedPlugin(processes, settings)
+            self._surroundings.settle()
             release_unused_memory()
             gc.freeze()  # what was imported stays
         return self._plugins[execute.source]

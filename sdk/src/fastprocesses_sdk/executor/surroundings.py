@@ -17,6 +17,9 @@ _SIGNALS = [
 ]
 """Those that processes and their libraries set."""
 
+_handler: Callable[[int], Any] = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
+"""Without making an enumeration's member of each answer."""
+
 _STREAMS = {"stdout": 1, "stderr": 2}
 
 
@@ -29,35 +32,62 @@ class Surroundings:
 
     def __init__(self) -> None:
         self._home = str(Path.cwd())
-        self._standard = [(number, os.dup(number)) for number in range(3) if _is_open(number)]
+        self._standard = [
+            (number, os.dup(number), _identity(number)) for number in range(3) if _identity(number)
+        ]
+        self.settle()
+
+    def settle(self) -> None:
+        """Take what is there now for what every job shall find: a plugin was imported, and set what it needs."""
+        self._environment = _variables()
+        self._switches = [(get, put, get()) for get, put in _SWITCHES]
+        self._handlers = [(number, _handler(number)) for number in _SIGNALS]
+        self._streams = [(name, getattr(sys, name)) for name in _STREAMS]
 
     @contextlib.contextmanager
     def job(self, workdir: str) -> Iterator[None]:
         """Run a job in its folder; afterwards put back what it changed."""
-        environment = dict(os.environ)
-        before = [(put, get()) for get, put in _SWITCHES]
-        handlers = [(number, signal.getsignal(number)) for number in _SIGNALS]
-        streams = [(name, getattr(sys, name)) for name in _STREAMS]
         os.chdir(workdir)
         try:
             yield
         finally:
             os.chdir(self._home)
-            if dict(os.environ) != environment:
-                os.environ.clear()
-                os.environ.update(environment)
-            for put, value in before:
-                put(value)
-            _put_handlers(handlers)
+            self._put_environment()
+            for get, put, value in self._switches:
+                if get() != value:
+                    put(value)
+            _put_handlers(self._handlers)
             self._put_standard()
-            for name, stream in streams:
-                setattr(sys, name, stream if not getattr(stream, "closed", False) else _opened(name))
+            for name, stream in self._streams:
+                closed = getattr(stream, "closed", False)
+                setattr(sys, name, stream if not closed else _opened(name))
+
+    def _put_environment(self) -> None:
+        if _variables() != self._environment:
+            os.environ.clear()
+            variables: Any = os.environb if os.supports_bytes_environ else os.environ
+            variables.update(self._environment)
 
     def _put_standard(self) -> None:
-        for number, kept in self._standard:
-            if not _is_same(number, kept):
+        for number, kept, identity in self._standard:
+            if _identity(number) != identity:
                 with contextlib.suppress(OSError):
                     os.dup2(kept, number)
+
+
+def _variables() -> dict[Any, Any]:
+    """Give the environment as it is kept; a copy of the mapping takes a hundred times as long."""
+    kept: dict[Any, Any] = os.environ._data  # type: ignore[attr-defined]
+    return kept.copy()
+
+
+def _identity(number: int) -> tuple[int, int] | None:
+    """Tell which file a descriptor is; None: none."""
+    try:
+        status = os.fstat(number)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _opened(name: str) -> TextIO:
@@ -68,23 +98,8 @@ def _put_handlers(handlers: list[tuple[int, Any]]) -> None:
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, 0)
     for number, handler in handlers:
-        if handler is not None and signal.getsignal(number) is not handler:
+        if handler is not None and _handler(number) is not handler:
             signal.signal(number, handler)
-
-
-def _is_open(number: int) -> bool:
-    try:
-        os.fstat(number)
-    except OSError:
-        return False
-    return True
-
-
-def _is_same(number: int, other: int) -> bool:
-    try:
-        return os.path.samestat(os.fstat(number), os.fstat(other))
-    except OSError:
-        return False
 
 
 def _umask() -> int:

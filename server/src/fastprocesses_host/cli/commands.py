@@ -113,7 +113,20 @@ def run(
 
 
 @app.command(epilog=EXIT_CODES)
-def worker(redis_url: RedisUrl = None, workers: Workers = None, config: Config = None) -> None:
+def worker(
+    redis_url: RedisUrl = None,
+    workers: Workers = None,
+    queues: Annotated[
+        str | None,
+        typer.Option(
+            "--queues",
+            help="The queues to serve, with commas between; 'default' is that of processes without one of their own.",
+            metavar="NAMES",
+            show_default="all",
+        ),
+    ] = None,
+    config: Config = None,
+) -> None:
     """Start workers for a store that hosts elsewhere use too.
 
     On SIGHUP they are replaced one by one; the old ones end when their jobs have ended.
@@ -122,7 +135,7 @@ def worker(redis_url: RedisUrl = None, workers: Workers = None, config: Config =
     """
 
     def read() -> Settings:
-        return _settings(config, redis_url=redis_url, workers=workers)
+        return _settings(config, redis_url=redis_url, workers=workers, queues=queues)
 
     with _errors_told():
         settings = read()

@@ -17,8 +17,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import IO
 
+import psutil
 from fastprocesses_sdk.executor import protocol
 from fastprocesses_sdk.executor.protocol import AnyFrame, Frame
+from fastprocesses_sdk.executor.started import StartMark
 
 from fastprocesses_host.engine import processes, sentinel
 from fastprocesses_host.logs import get_logger
@@ -51,7 +53,9 @@ class ExecutorLost(Exception):
 class Executor:
     """One child process, its socket, and how its death is seen."""
 
-    def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket, workdir: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], connection: socket.socket, started: StartMark, workdir: Path
+    ) -> None:
         self.id = workdir.name
         self.workdir = workdir
         self.pid = process.pid
@@ -59,6 +63,7 @@ class Executor:
         self.jobs = 0
         self.failures = 0
         """Jobs in a row that ended in an error of their own."""
+        self.started = started
         self.gauge = processes.Gauge(process.pid)
         self.first_memory_bytes = 0
         self.on_line: OutputLine | None = None
@@ -171,6 +176,7 @@ class Executor:
                 return
             self._is_closed = True
         shutil.rmtree(self.workdir, ignore_errors=True)
+        self.started.close()
         for descriptor in (self._wake_read, self._wake_write, self._death):
             os.close(descriptor)
 
@@ -201,6 +207,8 @@ class Executors:
         self._idle: list[Executor] = []
         self._all: set[Executor] = set()
         self._requests: queue.SimpleQueue[Future[Executor] | None] = queue.SimpleQueue()
+        self._left_behind: dict[psutil.Process, int] = {}
+        """Processes that are nobody's, and how many jobs their executor had done when they were seen first."""
         self._is_closed = False
         self._output = OutputDrain()
         self._folder = Path(tempfile.mkdtemp(prefix="fastprocesses-"))
@@ -279,8 +287,25 @@ class Executors:
         self._sentinel_pipe.close()
         self._sentinel.wait()
 
+    def end_left_behind(self) -> None:
+        """End what jobs have left running outside the families of their executors, once those jobs are over.
+
+        To be called every few seconds: what is new is looked at again the next time, when the executor that it
+        comes of is known here.
+        """
+        seen, self._left_behind = self._left_behind, {}
+        for process in processes.adopted(self._pids):
+            executor_id = processes.carried(process, EXECUTOR_VARIABLE)
+            with self._lock:
+                executor = next((one for one in self._all if one.id == executor_id), None)
+                is_idle = executor is None or executor in self._idle
+            jobs = 0 if executor is None else executor.jobs
+            if process in seen and executor_id and (is_idle or jobs > seen[process]):
+                processes.end_family(process)
+            self._left_behind[process] = seen.get(process, jobs)
+
     @property
-    def pids(self) -> set[int]:
+    def _pids(self) -> set[int]:
         """The processes that are waited for here."""
         with self._lock:
             return {one.pid for one in self._all} | {self._sentinel.pid}
@@ -320,22 +345,27 @@ class Executors:
         ours, theirs = socket.socketpair()
         workdir = self._folder / secrets.token_hex(8)
         workdir.mkdir(mode=0o700, parents=True)
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-P", "-u", "-m", "fastprocesses_sdk.executor"),
-                *("--fd", str(theirs.fileno()), "--parent", str(os.getpid())),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,
-            env=self._environment(workdir.name),
-            cwd="/",
-        )
+        with tempfile.TemporaryFile() as mark:
+            mark.write(b"\0")
+            mark.flush()
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-P", "-u", "-m", "fastprocesses_sdk.executor"),
+                    *("--fd", str(theirs.fileno()), "--parent", str(os.getpid())),
+                    *("--started-fd", str(mark.fileno())),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=[theirs.fileno(), mark.fileno()],
+                start_new_session=True,
+                env=self._environment(workdir.name),
+                cwd="/",
+            )
+            started = StartMark(mark.fileno())
         theirs.close()
         self._tell_sentinel(f"+{process.pid}")
-        executor = Executor(process, ours, workdir)
+        executor = Executor(process, ours, started, workdir)
         self._output.add(process, executor)
         with self._lock:
             self._all.add(executor)

@@ -61,14 +61,12 @@ def end_adopted(variable: str, value: str) -> None:
     """
     me = psutil.Process()
     for _ in range(_ROUNDS):
-        adopted = [child for child in me.children() if _carries(child, variable, value)]
-        if not adopted:
+        found = [child for child in me.children() if _carries(child, variable, value)]
+        if not found:
             return
-        for child in adopted:
-            for member in (*child.children(recursive=True), child):
-                with contextlib.suppress(psutil.Error):
-                    member.kill()
-        psutil.wait_procs(adopted, timeout=0.1)
+        for child in found:
+            end_family(child)
+        psutil.wait_procs(found, timeout=0.1)
 
 
 def _carries(process: psutil.Process, variable: str, value: str) -> bool:
@@ -80,9 +78,33 @@ def _carries(process: psutil.Process, variable: str, value: str) -> bool:
         return False
 
 
-def reap_adopted(known: set[int]) -> None:
-    """Reap children that ended and that nobody else waits for: all but the `known` ones."""
+def adopted(known: set[int]) -> list[psutil.Process]:
+    """Give the living children that nobody here started, all but the `known` ones; reap those that have ended."""
+    living = []
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.Error, ChildProcessError):
-            if child.pid not in known and child.status() == psutil.STATUS_ZOMBIE:
+            if child.pid in known:
+                continue
+            if child.status() == psutil.STATUS_ZOMBIE:
                 os.waitpid(child.pid, os.WNOHANG)
+            else:
+                living.append(child)
+    return living
+
+
+def carried(process: psutil.Process, variable: str) -> str:
+    """Give the value of a variable in the environment of a process; empty when it is not there, or gone."""
+    try:
+        return process.environ().get(variable, "")
+    except psutil.Error:
+        return ""
+
+
+def end_family(process: psutil.Process) -> None:
+    """Kill a process and its descendants; one that is gone is no error."""
+    members = [process]
+    with contextlib.suppress(psutil.Error):
+        members = [*process.children(recursive=True), process]
+    for member in members:
+        with contextlib.suppress(psutil.Error):
+            member.kill()

@@ -155,6 +155,12 @@ class Runs:
         with self._lock:
             return self._by_job.get(job_id)
 
+    def stop(self, job_id: str, claim: str, verdict: str) -> None:
+        """Tell the run of a claim to stop, for what a tick said of it; the job may have a newer run by then."""
+        run = self.get(job_id)
+        if run is not None and run.claim == claim:
+            run.ask_to_stop_by(verdict)
+
     def all(self) -> list[Run]:
         """Give all runs."""
         with self._lock:

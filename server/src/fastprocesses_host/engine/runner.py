@@ -146,10 +146,11 @@ class Runner:
             except ExecutorLost as error:
                 lost = error
                 continue
-            attempt = Attempt(run, executor, self._settings)
+            is_loaded = offer.plugin.source in executor.sources
+            attempt = Attempt(run, executor, self._settings, is_loaded=is_loaded)
             executors.callback(self._done_with, attempt, offer.plugin.source)
             try:
-                if offer.plugin.source not in executor.sources:
+                if not is_loaded:
                     given = self._settings.plugins.of(offer.plugin.name)
                     executor.send(Configure(offer.plugin.source, given))
                 return attempt.watch(self._execute_frame(run, offer, executor.workdir))
@@ -342,14 +343,18 @@ class Runner:
 class Attempt:
     """One execution in one executor, watched: its frames, time, memory, and whether it has to stop."""
 
-    def __init__(self, run: Run, executor: Executor, settings: Settings) -> None:
+    def __init__(self, run: Run, executor: Executor, settings: Settings, *, is_loaded: bool) -> None:
         self.executor = executor
+        self._is_loaded = is_loaded
         self.is_reusable = False
         self._run = run
         self._settings = settings
         limits = run.claimed.limits
+        self._longest_seconds = min(limits.timeout_seconds, limits.max_run_seconds)
         self._memory_limit_bytes = limits.memory_mb * endings.BYTES_PER_MB or settings.memory_bytes
-        self._deadline_seconds = time.monotonic() + settings.plugin_load_seconds
+        self._deadline_seconds = time.monotonic() + (
+            self._longest_seconds if is_loaded else settings.plugin_load_seconds
+        )
         self._memory_due_seconds = time.monotonic() + _MEMORY_SECONDS
         self._cancel_ending: Ending | None = None
         self._kill_at_seconds: float | None = None
@@ -360,6 +365,7 @@ class Attempt:
         Raises:
             ExecutorLost: the executor ended by itself.
         """
+        self.executor.started.clear()
         self._run.attach(self.executor)
         self.executor.on_line = self._on_line
         try:
@@ -376,6 +382,7 @@ class Attempt:
                 return self._cancel_ending
             raise
         finally:
+            self._run.is_untouched = not self.executor.started.is_set
             self._run.attach(None)
             for stream in self.executor.streams:
                 stream.read()  # what the job printed last is still in the pipe
@@ -392,9 +399,8 @@ class Attempt:
         if getattr(frame, "claim", None) != self._run.claim:
             return None
         if isinstance(frame, Started):
-            self._run.is_untouched = False
-            limits = self._run.claimed.limits
-            self._deadline_seconds = time.monotonic() + min(limits.timeout_seconds, limits.max_run_seconds)
+            self._is_loaded = True
+            self._deadline_seconds = time.monotonic() + self._longest_seconds
         elif isinstance(frame, Progress):
             self._run.progress(frame.percent, frame.message)
         elif isinstance(frame, Log):
@@ -455,7 +461,7 @@ class Attempt:
         if self._run.stop is not None:
             return ending_of_stop(self._run)
         if now >= self._deadline_seconds:
-            if self._run.is_untouched:
+            if not self._is_loaded:
                 return endings.failed("plugin", "The plugin of the process took too long to load.")
             return endings.timed_out(self._run.claimed.limits)
         if now >= self._memory_due_seconds:

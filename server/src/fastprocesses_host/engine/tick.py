@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from fastprocesses_host.engine import endings, processes
+from fastprocesses_host.engine import endings
 from fastprocesses_host.engine.executors import Executors
 from fastprocesses_host.engine.run import Runs
 from fastprocesses_host.logs import get_logger
@@ -15,7 +15,6 @@ from fastprocesses_host.queue import QueueBroker
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.client import Store, StoreFull, StoreUnavailable
-from fastprocesses_host.store.operations import TickAnswer
 from fastprocesses_host.store.values import FileValues, NoSuchValue
 
 REPORT_SECONDS = 0.2
@@ -23,7 +22,7 @@ REPORT_SECONDS = 0.2
 MOST_ROUNDS = 20
 _AT_ONCE = 100
 _SWEEP_SECONDS = 3600.0
-_REAP_SECONDS = 10.0
+_REAP_SECONDS = 5.0
 
 log = get_logger()
 
@@ -86,28 +85,24 @@ class Ticker:
             self._stopped.wait(max(self._settings.tick_seconds - spent_seconds, 0.05))
 
     def _tick_once(self) -> None:
-        taken = [(claimed.job_id, claimed.claim) for claimed in list(self._broker.taken.values())]
+        taken = {claimed.job_id: claimed.claim for claimed in list(self._broker.taken.values())}
+        claims = taken | {run.job_id: run.claim for run in self._runs.all()}
         operation = operations.tick(
             self._broker.worker_id,
             lease_seconds=self._settings.lease_seconds,
             offer=self._offer,
-            claims=dict(taken) | {run.job_id: run.claim for run in self._runs.all()},
+            claims=claims,
         )
         answer = self._store.run(operation)
-        self._stop_runs(answer)
+        for job_id, verdict in answer.stop.items():
+            self._runs.stop(job_id, claims[job_id], verdict)
         if not answer.knows_offer:  # the store has lost its data
             self._announce()
         if answer.may_recover:
             self._keep_house()
         if time.monotonic() >= self._next_reap_seconds:
             self._next_reap_seconds = time.monotonic() + _REAP_SECONDS
-            processes.reap_adopted(self._executors.pids)
-
-    def _stop_runs(self, answer: TickAnswer) -> None:
-        for job_id, verdict in answer.stop.items():
-            run = self._runs.get(job_id)
-            if run is not None:
-                run.ask_to_stop_by(verdict)
+            self._executors.end_left_behind()
 
     def _keep_house(self) -> None:
         """Recover, expire and delete, a bounded amount."""

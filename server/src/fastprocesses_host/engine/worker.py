@@ -15,6 +15,7 @@ from dramatiq.middleware import Middleware
 from dramatiq.worker import Worker as DramatiqWorker
 from fastprocesses_sdk.describe import discover_all
 from fastprocesses_sdk.description import Discovery
+from fastprocesses_sdk.memory import release_unused_memory
 
 from fastprocesses_host import lifeline
 from fastprocesses_host.engine.executors import Executors
@@ -133,6 +134,7 @@ class WorkerParts(Middleware):
             self._announce,
         )
         self._ticker.start()
+        release_unused_memory()
         log.info(
             "worker ready", worker=self._broker.worker_id, slots=slot_count, processes=len(_offers(discovery))
         )

@@ -116,7 +116,13 @@ class StatusInfo(
     Struct,
     frozen=True,
     kw_only=True,
-    rename={"job_id": "jobID", "process_id": "processID", "processing_entity_type": "processingEntityType"},
+    rename={
+        "job_id": "jobID",
+        "process_id": "processID",
+        "processing_entity_type": "processingEntityType",
+        "attempts": "fastprocesses:attempts",
+        "reason": "fastprocesses:reason",
+    },
 ):
     """A job as its status resource shows it, with the members of 1.0 and 2.0 (S2.7 row 3)."""
 
@@ -134,6 +140,10 @@ class StatusInfo(
     finished: str | UnsetType = UNSET
     updated: str | UnsetType = UNSET
     exception: Problem | UnsetType = UNSET
+    attempts: int | UnsetType = UNSET
+    """Runs that were begun; of jobs that may have several."""
+    reason: str | UnsetType = UNSET
+    """Why the job ended without results, or its last run did: `timeout`, `worker-lost`, `crashed`, …"""
     links: list[Link]
 
 
@@ -159,6 +169,8 @@ def status_info(job: Job, urls: Urls) -> StatusInfo:
         finished=UNSET if job.finished is None else timestamp(job.finished),
         updated=timestamp(job.updated if job.updated is not None else job.created),
         exception=_told(job.problem) if job.status is Status.FAILED else UNSET,
+        attempts=job.attempt if max(job.attempt, job.max_attempts) > 1 else UNSET,
+        reason=job.reason if job.reason and job.status is not Status.SUCCESSFUL else UNSET,
         links=job_links(job, urls),
     )
 

@@ -228,6 +228,8 @@ COMPONENTS: Mapping[str, Schema] = {
             "finished": _TIME,
             "updated": _TIME,
             "exception": {"$ref": "#/components/schemas/problem"},
+            "fastprocesses:attempts": _INTEGER,
+            "fastprocesses:reason": _STRING,
             "links": _list_of("link"),
         },
         "jobID",

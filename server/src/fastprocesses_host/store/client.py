@@ -24,8 +24,10 @@ CONNECT_SECONDS = 1.0
 HOST_OPERATION_SECONDS = 2.0
 WORKER_OPERATION_SECONDS = 2.0
 """A third of the usual lease: a lost answer and a second try still renew it in time."""
-BREAKER_SECONDS = 1.0
-"""After a store refused to connect, or was silent, a host answers at once for so long before it tries again."""
+BREAKER_SECONDS = 0.5
+"""How long a host waits before it asks a store that refused, or was silent, once more; all others are told at once."""
+SUBSCRIBED_SECONDS = 5.0
+"""How often a host makes sure that its subscription still has a store at its other end."""
 _RECONNECT_SECONDS = 0.2
 _AWAY = (redis.ConnectionError, redis.TimeoutError, OSError)
 """A time-out counts as a lost connection: what was sent may or may not have been done."""
@@ -83,12 +85,15 @@ class AsyncStore:
         )
         self._wire: Wire | None = None
         self._connecting = asyncio.Lock()
-        self._closed_until = 0.0
+        self._probing: asyncio.Task[None] | None = None
         self.is_listening = False
         """Messages are being received."""
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._probing is not None:
+            self._probing.cancel()
+            await asyncio.wait([self._probing])
         if self._wire is not None:
             self._wire.close()
         await asyncio.sleep(0)  # closed transports say so in the next turn of the loop
@@ -97,8 +102,8 @@ class AsyncStore:
 
     @property
     def is_away(self) -> bool:
-        """Whether the store refused or was silent so short a time ago that it is not tried again yet."""
-        return time.monotonic() < self._closed_until
+        """Whether the store refused or was silent, and has not answered since; one task finds out when it does."""
+        return self._probing is not None and not self._probing.done()
 
     async def run(self, operation: Operation[T]) -> T:
         """Run one operation.
@@ -120,6 +125,8 @@ class AsyncStore:
         Raises:
             StoreUnavailable: no answer.
         """
+        if self.is_away:
+            raise StoreUnavailable
         try:
             async with asyncio.timeout(HOST_OPERATION_SECONDS):
                 return await self._redis.execute_command(command, *arguments)  # type: ignore[no-untyped-call]
@@ -135,10 +142,11 @@ class AsyncStore:
         And one when it is lost. Reconnects by itself, so it never ends.
         """
         turns: asyncio.Queue[None] = asyncio.Queue()
-        confirmed = 0
+        confirmed, is_heard = 0, False
 
         def on_push(push: Any) -> None:
-            nonlocal confirmed
+            nonlocal confirmed, is_heard
+            is_heard = True
             if isinstance(push, list) and push[0] == b"message":
                 on_message(push[1], push[2])
             elif isinstance(push, list) and push[0] == b"subscribe":
@@ -152,11 +160,20 @@ class AsyncStore:
             wire = Wire(HOST_OPERATION_SECONDS, on_push)
             wire.lost.add_done_callback(lambda _: turns.put_nowait(None))
             with contextlib.suppress(*_AWAY, redis.RedisError):
-                await wire.open(self._redis.connection_pool)
-                wire.tell("SUBSCRIBE", *channels)
                 try:
+                    async with asyncio.timeout(HOST_OPERATION_SECONDS):
+                        await wire.open(self._redis.connection_pool)
+                    wire.tell("SUBSCRIBE", *channels)
                     while not wire.lost.done():
-                        await turns.get()
+                        is_heard = False
+                        wire.tell("PING")
+                        try:
+                            async with asyncio.timeout(SUBSCRIBED_SECONDS):
+                                await turns.get()
+                        except TimeoutError:
+                            if is_heard:
+                                continue
+                            break  # not even the ping was answered
                         if not wire.lost.done():
                             yield None
                 finally:
@@ -194,7 +211,25 @@ class AsyncStore:
             return self._wire
 
     def _open_breaker(self) -> None:
-        self._closed_until = time.monotonic() + BREAKER_SECONDS
+        if not self.is_away:
+            self._probing = asyncio.create_task(self._probe(), name="probe")
+
+    async def _probe(self) -> None:
+        """Ask the store until it answers; return with a connection to it."""
+        while True:
+            await asyncio.sleep(BREAKER_SECONDS)
+            wire = Wire(HOST_OPERATION_SECONDS)
+            try:
+                async with asyncio.timeout(HOST_OPERATION_SECONDS):
+                    await wire.open(self._redis.connection_pool)
+                    await wire.ask("PING")
+            except (*_AWAY, redis.RedisError):
+                wire.close()
+                continue
+            before, self._wire = self._wire, wire
+            if before is not None:
+                before.close()
+            return
 
     def _unavailable(self, error: Exception) -> Exception:
         if isinstance(error, (TimeoutError, redis.TimeoutError)):

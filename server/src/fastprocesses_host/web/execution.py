@@ -20,8 +20,8 @@ from fastprocesses_host.ogc.results import plan_answer, plan_formats, require_re
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.web.answers import answer
 from fastprocesses_host.web.base_url import urls_of
-from fastprocesses_host.web.callers import caller_of
 from fastprocesses_host.web.body import read_json_body
+from fastprocesses_host.web.callers import caller_of
 from fastprocesses_host.web.query import preferences_of, wish_of
 from fastprocesses_host.web.render import respond
 from fastprocesses_host.web.resource import resource
