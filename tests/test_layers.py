@@ -10,7 +10,7 @@ SERVER = ROOT / "server" / "src" / "fastprocesses_host"
 SDK = ROOT / "sdk" / "src" / "fastprocesses_sdk"
 
 LAYERS = [
-    {"settings", "ogc", "exits", "lifeline"},
+    {"settings", "ogc", "exits", "lifeline", "gathering", "waiting"},
     {"logs", "readiness", "schemas"},
     {"store"},
     {"catalog", "encodings"},

@@ -264,14 +264,16 @@ def test_a_machine_that_slept_fails_nothing(own_store: StoreServer, tmp_path: Pa
         for location in locations:
             host.await_status(location, "running")
         waiting = submit(host, "double", number=2)
-        machine = [psutil.Process(own_store.process.pid), *host.tree()]
-        machine += [process for worker in workers for process in worker.tree()]
-        for number in range(3):
-            for process in machine:
-                process.suspend()
-            time.sleep(4)
-            for process in machine if number else reversed(machine):
-                process.resume()
+        first = [psutil.Process(own_store.process.pid), *host.tree()]
+        later = [process for worker in workers for process in worker.tree()]
+        for wakes_first, wakes_later in ((first, later), (later, first)):
+            try:
+                _send_all(signal.SIGSTOP, [*first, *later])
+                time.sleep(3)
+                _send_all(signal.SIGCONT, wakes_first)
+                time.sleep(1)  # time enough to take the others for dead
+            finally:
+                _send_all(signal.SIGCONT, [*first, *later])
             time.sleep(1)
 
         wait_until(lambda: host.ask("GET", "/health/ready").status == 200, 15, "the host")
@@ -280,6 +282,12 @@ def test_a_machine_that_slept_fails_nothing(own_store: StoreServer, tmp_path: Pa
         Path(mark).touch()
         for location in (*locations, waiting):
             host.await_status(location, "successful")
+
+
+def _send_all(number: signal.Signals, processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.Error):  # it ended meanwhile
+            process.send_signal(number)
 
 
 def test_nothing_that_is_read_waits_for_what_runs(site: Site, mark: str) -> None:

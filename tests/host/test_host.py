@@ -237,7 +237,10 @@ def test_a_large_input_is_found_by_its_job_for_as_long_as_that_waits(
     asyncio.run(scenario())
 
 
-def test_a_page_is_full_although_few_of_many_jobs_are_wanted(embedded_store: StoreServer) -> None:
+def test_a_page_is_full_although_few_of_many_jobs_are_wanted(
+    embedded_store: StoreServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastprocesses_host.host.LONGEST_LOOK_SECONDS", 60)
     settings = Settings(redis_url=embedded_store.url, key_prefix="rare", max_queued_jobs=3000)
     other = msgspec.structs.replace(
         OFFERED, description=msgspec.structs.replace(OFFERED.description, id="other")

@@ -218,7 +218,7 @@ def test_a_stopped_worker_leaves_what_may_be_repeated_to_the_next(
         assert engine.job(job_id).status == Status.ACCEPTED
         following = Worker(settings, tmp_path / "next.log")
         try:
-            assert engine.final(job_id).status == Status.SUCCESSFUL
+            assert engine.final(job_id, 40).status == Status.SUCCESSFUL
             assert Path(mark).read_text().splitlines() == ["run", "run"]
         finally:
             following.stop()

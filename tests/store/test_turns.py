@@ -9,7 +9,7 @@ from fastprocesses_host.store import operations
 from fastprocesses_host.store.client import Store
 from fastprocesses_host.store.keys import Keys
 from fastprocesses_host.store.operations import QueueLimits
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -29,6 +29,7 @@ from tests.store.steps import (
 )
 from tests.support import StoreServer, short_folder
 
+_prefixes = itertools.count()
 LIMITED = {"process_id": "limited", "max_concurrent": 1}
 
 
@@ -217,12 +218,55 @@ def test_limits_on_what_waits_in_all_by_caller_and_by_process(store: Store) -> N
     accept(store, caller="b", process_id="other", limits_of_queue=of_process)
 
 
+def test_a_dismissed_job_no_longer_counts_against_its_caller(store: Store) -> None:
+    two = QueueLimits(jobs=100, of_caller=2, of_process=0)
+    first, _ = (accept(store, caller="a", limits_of_queue=two) for _ in range(2))
+    assert refused(store, two, caller="a") == "caller-full"
+    dismiss(store, first, "t")
+    accept(store, caller="a", limits_of_queue=two)
+    assert refused(store, two, caller="a") == "caller-full"
+    assert len(all_taken(store)) == 2
+    accept(store, caller="a", limits_of_queue=two)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["submit", "dismiss", "take"]), st.sampled_from("abcd"), st.integers(0, 99)
+        ),
+        max_size=60,
+    )
+)
+def test_between_two_turns_of_a_caller_each_other_one_with_work_has_one(embedded_store, steps):
+    store = Store(embedded_store.url, Keys.of(f"turns{next(_prefixes)}"))
+    waiting: dict[str, list[str]] = {caller: [] for caller in "abcd"}
+    served = dict.fromkeys("abcd", -1)
+    was_idle = dict.fromkeys("abcd", 0)
+    for now, (what, caller, number) in enumerate([*steps, *[("take", "", 0)] * 60]):
+        if what == "submit":
+            waiting[caller] += [accept(store, caller=caller) for _ in range(1 + number % 3)]
+        elif what == "dismiss" and waiting[caller]:
+            dismiss(store, waiting[caller].pop(number % len(waiting[caller])), "t")
+        elif what == "take":
+            job_id = taken(store, f"c{now}")
+            whose = next((one for one, ids in waiting.items() if job_id in ids), None)
+            assert (whose is None) == (not any(waiting.values()))
+            if whose is not None:
+                assert waiting[whose].pop(0) == job_id
+                for other in set("abcd") - {whose}:
+                    has_waited = was_idle[other] < served[whose]
+                    assert not has_waited or served[other] > served[whose]
+                served[whose] = now
+        was_idle |= {one: now for one, ids in waiting.items() if not ids}
+    store.close()
+
+
 CALLERS, PROCESSES = ("a", "b", "c"), ("free", "one", "two")
 QUEUES = (f"{QUEUE}.sync", QUEUE)
 MOST = {"free": 0, "one": 1, "two": 2}
 COUNTED = QueueLimits(jobs=1000, of_caller=1000, of_process=1000)
 NUMBERS = st.integers(0, 1000)
-_prefixes = itertools.count()
 
 
 class Life(RuleBasedStateMachine):
@@ -405,7 +449,9 @@ class Life(RuleBasedStateMachine):
 
     def each_has_one_place(self) -> None:
         redis = self.store.redis
-        listed = {one.decode() for queue in QUEUES for one in redis.lrange(self.store.keys.queue(queue), 0, -1)}
+        listed = {
+            one.decode() for queue in QUEUES for one in redis.lrange(self.store.keys.queue(queue), 0, -1)
+        }
         vacant = {one.decode(): lane.decode() for one, lane in redis.hgetall(f"{self.prefix}:vacant").items()}
         assert set(vacant) <= listed
         parked = {
@@ -423,7 +469,9 @@ class Life(RuleBasedStateMachine):
             for lane, holder in turns.items():
                 assert holder in listed | parked
                 assert holder in self.waiting or vacant.get(holder) == lane
-                behind |= {one.decode() for one in redis.zrange(f"{self.prefix}:backlog:{queue}:{lane}", 0, -1)}
+                behind |= {
+                    one.decode() for one in redis.zrange(f"{self.prefix}:backlog:{queue}:{lane}", 0, -1)
+                }
         places = [*(listed & self.waiting.keys()), *parked, *later, *behind]
         assert sorted(places) == sorted(self.waiting)
 
@@ -442,7 +490,9 @@ class Life(RuleBasedStateMachine):
 
     def places_are_kept(self) -> None:
         redis = self.store.redis
-        listed = {one.decode() for queue in QUEUES for one in redis.lrange(self.store.keys.queue(queue), 0, -1)}
+        listed = {
+            one.decode() for queue in QUEUES for one in redis.lrange(self.store.keys.queue(queue), 0, -1)
+        }
         for process, most in MOST.items():
             inside = {one.decode() for one in redis.smembers(f"{self.prefix}:inside:{process}")}
             if most:

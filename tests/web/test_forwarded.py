@@ -1,12 +1,13 @@
 """Where links lead behind a proxy: by settings, by headers of proxies that are trusted, and by nobody else's."""
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 import pytest
 from fastprocesses_host.app import create_app
 from fastprocesses_host.host import Host
 from fastprocesses_host.settings import Settings, SettingsError
 from fastprocesses_host.web.base_url import is_host
+from fastprocesses_host.web.callers import caller_at
 from fastprocesses_host.web.forwarded import told_by_proxies
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,6 +104,49 @@ def test_nobody_else_is_believed(client, trusted):
 
 
 @pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, ""),
+        ({"x-forwarded-for": "192.0.2.1"}, "192.0.2.1"),
+        ({"x-forwarded-for": "192.0.2.1:4711"}, "192.0.2.1"),
+        ({"x-forwarded-for": "[2001:db8::1]:4711"}, "2001:db8::1"),
+        ({"x-forwarded-for": "203.0.113.66, 192.0.2.1"}, "192.0.2.1"),  # the first is the client's own word
+        ({"x-forwarded-for": "203.0.113.66, 192.0.2.1, 10.1.2.3"}, "192.0.2.1"),
+        ({"x-forwarded-for": "10.1.2.3, 10.1.2.4"}, "10.1.2.3"),
+        ({"forwarded": "for=192.0.2.1;proto=https"}, "192.0.2.1"),
+        ({"forwarded": 'for="[2001:db8::1]:80", for=10.1.2.3'}, "2001:db8::1"),
+        ({"x-forwarded-for": "192.0.2.1", "forwarded": "for=192.0.2.2"}, "192.0.2.1"),
+        ({"x-forwarded-for": "unknown"}, ""),
+        ({"x-forwarded-for": "192.0.2.1, _hidden"}, ""),
+        ({"forwarded": "for=_hidden"}, ""),
+        ({"x-forwarded-for": "'; DROP"}, ""),
+    ],
+)
+def test_the_client_is_the_last_address_before_the_proxies(headers, expected):
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    told = told_by_proxies(raw, tuple(ip_network(part.strip()) for part in TRUSTED.split(",")))
+
+    assert told.client == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "caller"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8:0:0:ffff::2", "2001:db8::/64"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "-"),
+        ("", "-"),
+    ],
+)
+def test_a_caller_is_an_address_or_a_network_of_one_site(address, caller):
+    assert caller_at(address) == caller
+
+
+@pytest.mark.parametrize(
     ("client", "trusted"),
     [
         (("10.1.2.3", 1), TRUSTED),
@@ -170,6 +214,7 @@ def test_whatever_is_told_is_a_scheme_a_host_and_a_path(headers):
     assert told.host == "" or is_host(told.host)
     assert told.prefix == "" or (told.prefix.startswith("/") and not told.prefix.startswith("//"))
     assert told.prefix.isprintable()
+    assert told.client == "" or ip_address(told.client)
 
 
 @pytest.mark.parametrize("path", ["/", "/ogc/", "/ogc"])
@@ -202,6 +247,8 @@ def test_the_public_url_goes_before_all_headers():
         ({"public_url": "https://example.org/?a=b"}, "public_url"),
         ({"cors_origins": "example.org"}, "cors_origins"),
         ({"cors_origins": "https://example.org/path"}, "cors_origins"),
+        ({"queues": "default,not.one"}, "queues"),
+        ({"queues": "default,two words"}, "queues"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_by_name(settings, name):

@@ -14,6 +14,8 @@ try:
 except ImportError:
     from asyncio import SelectorEventLoop as _BaseLoop  # type: ignore[assignment]
 
+from fastprocesses_host.gathering import gathered
+
 LAST_REQUEST_SECONDS = 1.0
 """How long connections on which nothing is asked stay open: a request may be on its way, and is to be answered."""
 FAREWELL_SECONDS = 1.0
@@ -27,9 +29,9 @@ class ServingLoop(_BaseLoop):
         super().__init__()
         self._accepting: list[Any] = []
 
-    async def create_server(self, *arguments: Any, **options: Any) -> Any:
+    async def create_server(self, protocol_factory: Any, *arguments: Any, **options: Any) -> Any:
         """Create a server, and remember it."""
-        server = await super().create_server(*arguments, **options)
+        server = await super().create_server(gathered(protocol_factory, self), *arguments, **options)
         self._accepting.append(server)
         return server
 

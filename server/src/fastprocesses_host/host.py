@@ -49,17 +49,16 @@ from fastprocesses_host.store.keys import FORMAT, Keys, queue_names
 from fastprocesses_host.store.operations import QueueLimits
 from fastprocesses_host.store.records import ANYBODY, Limits, NewJob, StoredInput, Told, decode_told
 from fastprocesses_host.store.values import FileValues, NoSuchValue
+from fastprocesses_host.waiting import Unended, Wait, Waiting
 
 MOST_JOBS_A_PAGE = 1000
-MOST_LOOKS_A_PAGE = 20
-"""How often the store is asked for one page; each look takes some milliseconds of it."""
+LONGEST_LOOK_SECONDS = 0.008
+"""How long the store is asked again for one page that is not full yet; what follows is the next page's."""
 _FULL = 0.85
 """From this share of its memory on, the store takes no new jobs: what is under way needs the rest."""
 _LOOK_SECONDS = 2.0
 _FIRST_LOOK_SECONDS = 0.1
 _DISMISS_TRIES = 10
-_QUIET_SECONDS = 0.05
-"""Whether a caller is gone is looked at only when its job takes longer."""
 _CHUNK_BYTES = 1024 * 1024
 _BACKWARDS, _BACKWARDS_FROM = "-", "="
 """Before the id in a cursor: towards newer jobs, without or with the job itself."""
@@ -97,7 +96,7 @@ class Host:
         self._unreadable: set[str] = set()
         self._ids = JobIds()
         self._clock_offset_ms = 0
-        self._waiting: dict[str, asyncio.Future[bytes]] = {}
+        self._waiting = Waiting()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_answered = False
         self._was_answered = False
@@ -106,7 +105,7 @@ class Host:
 
     async def __aenter__(self) -> Self:
         """Start listening to the store; it need not be there yet."""
-        for loop in (self._listen, self._tick, self._look_after_waiting):
+        for loop in (self._listen, self._tick, self._look_after_waiting, self._waiting.look_after):
             self._tasks.append(asyncio.create_task(loop(), name=loop.__name__))
         return self
 
@@ -119,11 +118,9 @@ class Host:
             for task in left:
                 task.cancel()
             _, left = await asyncio.wait(left, timeout=0.5)
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(
-                    ServiceUnavailable("The server is being stopped. Try again in a moment.")
-                )
+        self._waiting.send_away(
+            lambda: ServiceUnavailable("The server is being stopped. Try again in a moment.")
+        )
         await asyncio.sleep(0)
         await self._store.close()
         if self._values is not None:
@@ -240,15 +237,14 @@ class Host:
     async def _filled_page(
         self, limit: int, cursor: str, *, backwards: bool, inclusive: bool, filters: JobFilters
     ) -> operations.Page:
-        """Read on until the page is full: the store looks into a bounded number of records at a time."""
+        """Read on until the page is full, or took long: the store looks into a bounded number of records at a time."""
+        until_seconds = time.monotonic() + LONGEST_LOOK_SECONDS
         page = await self._store.run(
             operations.jobs(
                 limit=limit, cursor=cursor, backwards=backwards, inclusive=inclusive, filters=filters
             )
         )
-        for _ in range(MOST_LOOKS_A_PAGE - 1):
-            if len(page.jobs) == limit or not page.has_more:
-                break
+        while len(page.jobs) < limit and page.has_more and time.monotonic() < until_seconds:
             more = await self._store.run(
                 operations.jobs(
                     limit=limit - len(page.jobs), cursor=page.last, backwards=backwards, filters=filters
@@ -459,39 +455,33 @@ class Host:
         caller: str,
         disconnected: Callable[[], Awaitable[None]] | None,
     ) -> Job:
-        done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        seconds, is_bounded = self._patience(choice)
         for _ in range(2):
             job = self._new_job(process, asked, choice, caller)
-            self._waiting[job.id] = done  # before it is accepted: a worker may be faster than the answer
-            try:
+            wait = Wait(seconds, disconnected)
+            with self._waiting.of(job.id, wait):  # before it is accepted: a worker may be faster than the answer
                 if await self._accepted(job, inputs):
-                    return await self._outcome(job, choice, done, disconnected)
-            finally:
-                self._waiting.pop(job.id, None)
+                    return await self._outcome(job, wait, seconds, is_bounded=is_bounded)
         raise StoreUnavailable
 
-    async def _outcome(
-        self,
-        job: NewJob,
-        choice: ModeChoice,
-        done: asyncio.Future[bytes],
-        disconnected: Callable[[], Awaitable[None]] | None,
-    ) -> Job:
+    def _patience(self, choice: ModeChoice) -> tuple[float, bool]:
+        """Give how long to wait, and whether the job goes on if that was not enough."""
         is_bounded = choice.mode == "wait" and choice.wait_seconds is not None
         cap_seconds = self.settings.sync_timeout_seconds
-        seconds = min(choice.wait_seconds or 0.0, cap_seconds) if is_bounded else cap_seconds
+        return min(choice.wait_seconds or 0.0, cap_seconds) if is_bounded else cap_seconds, is_bounded
+
+    async def _outcome(self, job: NewJob, wait: Wait, seconds: float, *, is_bounded: bool) -> Job:
         try:
-            is_gone = await wait_for_first(done, disconnected, seconds)
+            end = await wait.done
         except asyncio.CancelledError:
             self._dismiss_later(job.id)
             raise
-        if done.done():
-            told = done.result()
-            return successful(job_as_told(job, decode_told(told))) if told else await self._collect(job.id)
-        if is_bounded and not is_gone:
+        if isinstance(end, bytes):
+            return successful(job_as_told(job, decode_told(end))) if end else await self._collect(job.id)
+        if is_bounded and end is Unended.LATE:
             return await self.job(job.id)
         self._dismiss_later(job.id)
-        if is_gone:
+        if end is Unended.GONE:
             raise SyncTimeout("The connection was closed before the process ended, so it was stopped.")
         raise SyncTimeout(f"The process did not end within {seconds:g} s. Execute it asynchronously.")
 
@@ -531,7 +521,7 @@ class Host:
 
     def _hear(self, channel: bytes, data: bytes) -> None:
         if channel.endswith(self._done_suffix):
-            self._tell_done(data[:ID_LENGTH].decode(), data[ID_LENGTH:])
+            self._waiting.tell(data[:ID_LENGTH].decode(), data[ID_LENGTH:])
         else:
             self._spawn(self._quietly(self._refresh_catalog()), "catalog")
 
@@ -596,15 +586,10 @@ class Host:
             await self._quietly(self._reread_waiting())
 
     async def _reread_waiting(self) -> None:
-        for job_id in list(self._waiting):
+        for job_id in self._waiting.job_ids():
             found = await self._store.run(operations.job(job_id))
             if isinstance(found, Job) and found.status.is_final:
-                self._tell_done(job_id)
-
-    def _tell_done(self, job_id: str, told: bytes = b"") -> None:
-        future = self._waiting.get(job_id)
-        if future is not None and not future.done():
-            future.set_result(told)
+                self._waiting.tell(job_id)
 
     async def _refresh_catalog(self) -> None:
         """Read what workers offer; a catalog is made only where something changed."""
@@ -680,9 +665,15 @@ def job_as_accepted(job: NewJob) -> Job:
 
 def job_as_told(job: NewJob, told: Told) -> Job:
     """Give a job that was waited for with the end that its host was told."""
-    return replace(
-        job_as_accepted(job),
+    return Job(
+        id=job.id,
+        process_id=job.process_id,
+        process_version=job.process_version,
+        environment=job.environment,
         status=told.status,
+        created=created_ms(job.id),
+        listed=job.listed,
+        asked=job.asked,
         outputs=told.outputs,
         values=told.values,
         problem=told.problem,
@@ -704,27 +695,6 @@ def successful(job: Job) -> Job:
     if job.status != Status.SUCCESSFUL:
         raise ResultNotAvailable("The job was dismissed before it ended.")
     return job
-
-
-async def wait_for_first(
-    done: asyncio.Future[bytes], disconnected: Callable[[], Awaitable[None]] | None, seconds: float
-) -> bool:
-    """Wait for the end of the job, of its caller, or of the time; tell whether the caller has gone."""
-    if disconnected is None:
-        await asyncio.wait([done], timeout=seconds)
-        return False
-    if seconds > _QUIET_SECONDS:  # most jobs are done before their caller could be gone
-        await asyncio.wait([done], timeout=_QUIET_SECONDS)
-        if done.done():
-            return False
-        seconds -= _QUIET_SECONDS
-    gone: asyncio.Future[Any] = asyncio.ensure_future(disconnected())
-    ends: set[asyncio.Future[Any]] = {done, gone}
-    try:
-        await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        return gone.done()
-    finally:
-        gone.cancel()
 
 
 def _page(page: operations.Page, cursor: str, *, is_backwards: bool) -> JobPage:

@@ -89,14 +89,15 @@ class QueueBroker(RedisBroker):
         self.queues.clear()
         self.ranks = {queue: rank for pair in queues for rank, queue in enumerate(pair)}
         orders = [(*queues[start:], *queues[:start]) for start in range(len(queues))]
-        self._slots = itertools.cycle(
+        slots = [
             Slot(
                 worker=self.worker_id,
                 queues=(*(first for first, _ in order), *(second for _, second in order)),
                 lease_seconds=lease_seconds,
             )
             for order in orders
-        )
+        ]
+        self._slots = itertools.cycle(slots)
         for queue in self.ranks:
             self.declare_queue(queue)
 

@@ -32,7 +32,7 @@ class Failed(Struct, frozen=True):
 
 
 class Stopped(Struct, frozen=True):
-    """The run gave way: its job was dismissed, belongs to somebody else, waits for another attempt, or the worker stops."""
+    """The run gave way: its job was dismissed, is somebody else's, waits for another attempt, or the worker stops."""
 
     why: Literal["dismissed", "superseded", "gone", "drained", "repeated"]
 

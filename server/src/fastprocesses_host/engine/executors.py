@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -29,6 +30,10 @@ from fastprocesses_host.settings import Settings
 EXECUTOR_VARIABLE = "FASTPROCESSES_EXECUTOR_ID"
 SPAWN_SECONDS = 30.0
 _LINE_BYTES = 8192
+_NEVER_NS = 0
+_IDLE_SECONDS = 0.5
+"""An executor that did something less than so long ago is taken to be alive; if not, its job meets that."""
+_GAUGE_SECONDS = 0.25
 _MOST_FAILURES = 3
 """After so many bugs in a row a fresh executor may do better: one of them may have spoilt the modules of this one."""
 _BLAS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -66,6 +71,8 @@ class Executor:
         self.started = started
         self.gauge = processes.Gauge(process.pid)
         self.first_memory_bytes = 0
+        self.gauged_seconds = 0.0
+        self.used_seconds = 0.0
         self.on_line: OutputLine | None = None
         self.streams: list[_Stream] = []
         self.has_ended = False
@@ -140,9 +147,9 @@ class Executor:
         Making and removing a folder for each job takes longer than most jobs.
         """
         try:
-            if os.listdir(self.workdir):  # noqa: PTH208 - on the way of every job
+            if os.stat(self.workdir).st_mtime_ns != _NEVER_NS:  # noqa: PTH116 - on the way of every job
                 shutil.rmtree(self.workdir)
-                self.workdir.mkdir(mode=0o700)
+                make_workdir(self.workdir)
         except OSError:
             return False
         return True
@@ -228,7 +235,7 @@ class Executors:
             ExecutorLost: a new one did not come up.
         """
         while (executor := self._take_idle(source)) is not None:
-            if not executor.is_dead:
+            if time.monotonic() - executor.used_seconds < _IDLE_SECONDS or not executor.is_dead:
                 return executor
             self.discard(executor)
         request = self._request()
@@ -251,6 +258,7 @@ class Executors:
         """Keep an executor for the next job, unless it has done enough or grown too much."""
         executor.sources.add(source)
         executor.jobs += 1
+        executor.used_seconds = time.monotonic()
         if executor.has_ended or self._is_worn(executor) or not executor.empty_workdir():
             self.discard(executor)
             return
@@ -311,12 +319,14 @@ class Executors:
             return {one.pid for one in self._all} | {self._sentinel.pid}
 
     def _is_worn(self, executor: Executor) -> bool:
+        if executor.failures >= _MOST_FAILURES or executor.jobs >= self._settings.executor_max_jobs:
+            return True
+        if executor.used_seconds - executor.gauged_seconds < _GAUGE_SECONDS:
+            return False
+        executor.gauged_seconds = executor.used_seconds
         memory = executor.gauge.memory_bytes()
         executor.first_memory_bytes = executor.first_memory_bytes or memory
-        growth = memory - executor.first_memory_bytes
-        limit = self._settings.executor_max_growth_mb * 1024 * 1024
-        is_spoilt = executor.failures >= _MOST_FAILURES
-        return is_spoilt or executor.jobs >= self._settings.executor_max_jobs or growth > limit
+        return memory - executor.first_memory_bytes > self._settings.executor_max_growth_mb * 1024 * 1024
 
     def _request(self) -> Future[Executor]:
         request: Future[Executor] = Future()
@@ -344,7 +354,7 @@ class Executors:
     def _spawn(self) -> Executor:
         ours, theirs = socket.socketpair()
         workdir = self._folder / secrets.token_hex(8)
-        workdir.mkdir(mode=0o700, parents=True)
+        make_workdir(workdir)
         with tempfile.TemporaryFile() as mark:
             mark.write(b"\0")
             mark.flush()
@@ -392,6 +402,12 @@ class Executors:
     def _tell_sentinel(self, line: str) -> None:
         with contextlib.suppress(OSError, ValueError):
             self._sentinel_pipe.write(f"{line}\n".encode())
+
+
+def make_workdir(folder: Path) -> None:
+    """Make the folder of an executor, with a time of its last change that any change will replace."""
+    folder.mkdir(mode=0o700, parents=True)
+    os.utime(folder, ns=(_NEVER_NS, _NEVER_NS))
 
 
 def start_sentinel(worker_id: str, folder: Path) -> tuple[subprocess.Popen[bytes], socket.SocketIO]:

@@ -81,6 +81,7 @@ class Runner:
         self._offers = offers
         self._values = values
         self._broker = broker
+        self._memory_bytes = settings.memory_bytes
 
     def run(self, claimed: Claimed) -> None:
         """Bring a job that was taken to its end, and then, in the same slot, what waits while something does."""
@@ -147,7 +148,7 @@ class Runner:
                 lost = error
                 continue
             is_loaded = offer.plugin.source in executor.sources
-            attempt = Attempt(run, executor, self._settings, is_loaded=is_loaded)
+            attempt = Attempt(run, executor, self._settings, self._memory_bytes, is_loaded=is_loaded)
             executors.callback(self._done_with, attempt, offer.plugin.source)
             try:
                 if not is_loaded:
@@ -200,7 +201,7 @@ class Runner:
                 if self._repeat(run, ending)
                 else (ending, self._fail(run, ending))
             )
-        if ending.why == "dismissed":
+        if ending.why in ("dismissed", "gone"):  # either way its lease, and its place, are free at once
             return ending, self._end(run, "dismissed", {}, {}).next
         if ending.why == "drained":
             self._release(run)
@@ -343,7 +344,7 @@ class Runner:
 class Attempt:
     """One execution in one executor, watched: its frames, time, memory, and whether it has to stop."""
 
-    def __init__(self, run: Run, executor: Executor, settings: Settings, *, is_loaded: bool) -> None:
+    def __init__(self, run: Run, executor: Executor, settings: Settings, memory_bytes: int, *, is_loaded: bool) -> None:
         self.executor = executor
         self._is_loaded = is_loaded
         self.is_reusable = False
@@ -351,7 +352,7 @@ class Attempt:
         self._settings = settings
         limits = run.claimed.limits
         self._longest_seconds = min(limits.timeout_seconds, limits.max_run_seconds)
-        self._memory_limit_bytes = limits.memory_mb * endings.BYTES_PER_MB or settings.memory_bytes
+        self._memory_limit_bytes = limits.memory_mb * endings.BYTES_PER_MB or memory_bytes
         self._deadline_seconds = time.monotonic() + (
             self._longest_seconds if is_loaded else settings.plugin_load_seconds
         )

@@ -19,7 +19,7 @@ from fastprocesses_host.store.values import FileValues, NoSuchValue
 
 REPORT_SECONDS = 0.2
 """Progress and log lines of a job reach its record at most so often."""
-MOST_ROUNDS = 20
+MOST_ROUNDS = 50
 _AT_ONCE = 100
 _SWEEP_SECONDS = 3600.0
 _REAP_SECONDS = 5.0

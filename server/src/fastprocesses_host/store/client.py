@@ -16,7 +16,7 @@ from fastprocesses_host.ogc.exceptions import ServiceUnavailable
 from fastprocesses_host.store.keys import FORMAT, Keys
 from fastprocesses_host.store.operations import Argument, Operation, open_store
 from fastprocesses_host.store.script_files import script_sha, script_text
-from fastprocesses_host.store.wire import Wire
+from fastprocesses_host.store.wire import ThreadWire, Wire
 
 T = TypeVar("T")
 
@@ -255,7 +255,7 @@ class Store:
     def close(self) -> None:
         """Close the connections of this thread and of the pool."""
         with contextlib.suppress(*_AWAY):
-            self._connection().disconnect()  # type: ignore[no-untyped-call]
+            self._wire.close()
             self.redis.close()
 
     def run(self, operation: Operation[T]) -> T:
@@ -277,7 +277,7 @@ class Store:
             StoreUnavailable: no answer.
         """
         try:
-            return self._command(*arguments)
+            return self._wire.ask(*arguments)
         except (*_AWAY, redis.RedisError) as error:
             raise _told(error) from error
 
@@ -352,27 +352,19 @@ class Store:
     def _answer(self, operation: Operation[Any]) -> Any:
         arguments = (1, self.keys.prefix, *operation.arguments)
         try:
-            return self._command("EVALSHA", script_sha(operation.script), *arguments)
-        except redis.exceptions.NoScriptError:
-            return self._command("EVAL", script_text(operation.script), *arguments)
+            return self._wire.ask("EVALSHA", script_sha(operation.script), *arguments)
+        except redis.ResponseError as error:
+            if not str(error).startswith("NOSCRIPT"):
+                raise
+            return self._wire.ask("EVAL", script_text(operation.script), *arguments)
 
-    def _command(self, *arguments: Argument) -> Any:
-        """Send one command on this thread's own connection; half the time of `execute_command` and its pool."""
-        connection = self._connection()
-        try:
-            connection.send_command(*arguments)  # type: ignore[no-untyped-call]
-            return connection.read_response()
-        except redis.ResponseError:
-            raise
-        except BaseException:  # an answer may still come, and would be taken for that of the next command
-            connection.disconnect()  # type: ignore[no-untyped-call]
-            raise
-
-    def _connection(self) -> redis.connection.AbstractConnection:
-        if not hasattr(self._local, "connection"):
-            self._local.connection = self.redis.connection_pool.make_connection()
-        connection: redis.connection.AbstractConnection = self._local.connection
-        return connection
+    @property
+    def _wire(self) -> ThreadWire:
+        """The connection of this thread."""
+        if not hasattr(self._local, "wire"):
+            self._local.wire = ThreadWire(self.redis.connection_pool)
+        wire: ThreadWire = self._local.wire
+        return wire
 
 
 def refuse_other_format(store_format: str) -> None:

@@ -1,10 +1,11 @@
 """Job ids: UUIDv7 on the store's clock, so that ids sort by time and `created` needs no field of its own."""
 
 import os
+import re
 import threading
-import uuid
 
 ID_LENGTH = 36
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _LAST_MS = (1 << 48) - 1
 
 
@@ -54,9 +55,4 @@ def first_id_of(ms: int) -> str:
 
 def is_job_id(text: str) -> bool:
     """Tell whether a text has the form of our ids; what has not is never asked of the store."""
-    if len(text) != 36 or text[14] != "7":
-        return False
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
+    return _ID.fullmatch(text) is not None

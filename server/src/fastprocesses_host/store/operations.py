@@ -33,8 +33,8 @@ Final = Literal["successful", "failed", "dismissed"]
 Outcome = Literal["ok", "superseded", "final", "gone"]
 
 RECOVER_AT_ONCE = 100
-EXPIRE_AT_ONCE = 250
-LIST_BUDGET = 1000
+EXPIRE_AT_ONCE = 100
+LIST_BUDGET = 500
 LOG_BYTES = 4 * 1024 * 1024
 STAGED_SECONDS = 3600
 MAX_CLOCK_SKEW_MS = 5_000
@@ -50,7 +50,10 @@ class Operation(Struct, Generic[T], frozen=True):
 
 
 class Accepted(Struct, frozen=True):
-    """Whether a job was taken; if not, which limit is reached. `clock`: its id is of another time than the store's, which `now_ms` tells."""
+    """Whether a job was taken; if not, which limit is reached.
+
+    `clock`: its id is of another time than the store's, which `now_ms` tells.
+    """
 
     outcome: Literal["ok", "clock", "full", "caller-full", "process-full"]
     now_ms: int
@@ -453,15 +456,15 @@ def _asking(slot: Slot, claim: str, is_again: bool) -> tuple[Argument, ...]:
 def _claimed(answer: Any, claim: str) -> Claimed | None:
     if not answer:
         return None
-    job_id, process_id, digest, asked, timeout_ms, run_ms, memory_mb, listed, host, attempt, inputs = answer
+    process_id, digest, asked, timeout_ms, run_ms, memory_mb, listed, host, attempt, inputs, job_id = answer
     return Claimed(
         job_id=job_id.decode(),
         claim=claim,
         process_id=process_id.decode(),
         description_digest=digest.decode(),
         asked=asked_of(asked),
-        attempt=attempt,
-        listed=listed == 1,
+        attempt=int(attempt),
+        listed=listed != b"0",
         is_waited_for=host is not None,
         limits=Limits(
             timeout_seconds=int(timeout_ms) / 1000,

@@ -1,10 +1,14 @@
-"""One connection of a host to the store, shared by all who ask at the same time.
+"""Connections to the store: of a host, shared by all who ask at the same time, and of a thread of a worker.
 
-The client library opens it, with everything a URL can say of passwords and encryption; from then on commands and
+The client library opens them, with everything a URL can say of passwords and encryption; from then on commands and
 answers go through hiredis without the library's streams, tasks and time-outs for each command.
 """
 
 import asyncio
+import contextlib
+import socket
+import ssl
+import struct
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +19,7 @@ import redis.asyncio
 from redis.asyncio.connection import ConnectionPool
 
 _NOTHING = object()
+_RECEIVE_BYTES = 64 * 1024
 
 
 class Wire(asyncio.Protocol):
@@ -128,3 +133,63 @@ class Wire(asyncio.Protocol):
         for _, future in asked:
             if not future.done():
                 future.set_exception(error)
+
+
+class ThreadWire:
+    """A connection of one thread: a command out, its answer back."""
+
+    def __init__(self, pool: redis.ConnectionPool) -> None:
+        self._pool = pool
+        self._reader = hiredis.Reader(replyError=redis.ResponseError, notEnoughData=_NOTHING)
+        self._connection: Any = None
+        self._socket: socket.socket | None = None
+
+    def ask(self, *command: str | bytes | int | float) -> Any:
+        """Send a command and give its answer; connects when that is needed.
+
+        Raises:
+            redis.RedisError, OSError: no answer, or an error for one.
+        """
+        try:
+            answer = self._exchange(hiredis.pack_command(command))  # type: ignore[arg-type]
+        except BlockingIOError as error:
+            self.close()
+            raise redis.TimeoutError("the store is silent") from error
+        except BaseException:  # an answer may still come, and would be taken for that of the next command
+            self.close()
+            raise
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """Close the connection; the next command opens another one."""
+        if self._connection is not None:
+            with contextlib.suppress(OSError, redis.RedisError):
+                self._connection.disconnect()
+        self._connection = self._socket = None
+
+    def _exchange(self, packed: bytes) -> Any:
+        connection = self._socket or self._open()
+        connection.sendall(packed)
+        while (answer := self._reader.gets()) is _NOTHING:
+            data = connection.recv(_RECEIVE_BYTES)
+            if not data:
+                raise redis.ConnectionError("the store hung up")
+            self._reader.feed(data)
+        return answer
+
+    def _open(self) -> socket.socket:
+        self._connection = self._pool.make_connection()
+        self._connection.connect()
+        connection: socket.socket = self._connection._sock
+        self._socket = connection
+        self._reader = hiredis.Reader(replyError=redis.ResponseError, notEnoughData=_NOTHING)
+        seconds = connection.gettimeout()
+        if seconds is not None and not isinstance(connection, ssl.SSLSocket):
+            # The system's time-outs: with Python's, each call is two, as it waits before it sends or receives.
+            limit = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                connection.setsockopt(socket.SOL_SOCKET, option, limit)
+            connection.setblocking(True)
+        return connection

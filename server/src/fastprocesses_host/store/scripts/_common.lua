@@ -35,7 +35,7 @@ end
 -- What the scripts need to know of a job; nil where there is none.
 local function job_of(id)
   local found = read(id, 's', 'c', 'q', 'p', 'cl', 'li', 'tt', 'wh', 'mc', 'cp', 'ki', 'il', 'ol', 'lg', 'rt', 'at', 'ma',
-    'mq', 'dl', 'pd', 'as', 'ti', 'mr', 'me', 'in')
+    'mq', 'dl')
   if not found[1] then return nil end
   local most_at_once = tonumber(found[9] or 0)
   return {
@@ -45,8 +45,7 @@ local function job_of(id)
     is_counted = found[10], keeps_inputs = found[11] == '1', inputs_elsewhere = found[12],
     outputs_elsewhere = found[13], has_log = found[14], retryable = found[15] == '1',
     attempt = tonumber(found[16] or 0), most_attempts = tonumber(found[17] or 1), longest_wait = tonumber(found[18] or 0),
-    deadline = tonumber(found[19] or 'inf'), digest = found[20], asked = found[21], timeout = found[22],
-    longest_run = found[23], memory = found[24], inputs = found[25],
+    deadline = found[19] and tonumber(found[19]),
   }
 end
 
@@ -100,6 +99,10 @@ local function unpark(process)
   local id = redis.call('ZRANGE', parked_key(process), 0, 0)[1]
   if id then
     local found = read(id, 'q', 'mc')
+    if not found[1] then
+      redis.call('ZREM', parked_key(process), id)
+      return unpark(process)
+    end
     if redis.call('SCARD', inside_key(process)) >= tonumber(found[2]) then return end
     redis.call('ZREM', parked_key(process), id)
     redis.call('LPUSH', queue_key(found[1]), id)
@@ -198,7 +201,7 @@ local function finalise(job, to, fields, outcome)
     if job.keeps_inputs then redis.call('PEXPIRE', P .. ':i:' .. job.id, job.ttl) end
   end
   if not job.keeps_inputs then
-    if not job.inputs then redis.call('DEL', P .. ':i:' .. job.id) end
+    redis.call('DEL', P .. ':i:' .. job.id)
     if job.inputs_elsewhere then
       discard(job.inputs_elsewhere)
       redis.call('HDEL', key, 'il')

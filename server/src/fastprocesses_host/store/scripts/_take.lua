@@ -1,11 +1,10 @@
 -- The next job for a slot of a worker: accepted becomes running under the slot's claim, which its lease keeps from
 -- then on. Nothing is between the queue and the claim that could be lost. nil where nothing waits.
 local function told(job)
-  local inputs = job.inputs or redis.call('HGETALL', P .. ':i:' .. job.id)
-  return {
-    job.id, job.process, job.digest, job.asked, job.timeout, job.longest_run, job.memory, job.listed and 1 or 0,
-    job.waiting_host, job.attempt, inputs,
-  }
+  local answer = read(job.id, 'p', 'pd', 'as', 'ti', 'mr', 'me', 'li', 'wh', 'at', 'in')
+  answer[10] = answer[10] or redis.call('HGETALL', P .. ':i:' .. job.id)
+  answer[11] = job.id
+  return answer
 end
 
 -- The accepted job that an id from the list stands for: itself, the next one of the lane whose turn it holds, or the
@@ -41,7 +40,7 @@ local function next_accepted(queues)
       local id = redis.call('LPOP', queue_key(queue))
       if not id then break end
       local job = accepted_job(queue, id)
-      if job and NOW > job.deadline then
+      if job and job.deadline and NOW > job.deadline then
         if job.caller then pass_turn(job) end
         finalise(job, 'dismissed', {'rc', 'deadline'})
       elseif job then

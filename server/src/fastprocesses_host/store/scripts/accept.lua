@@ -15,9 +15,10 @@ local job = {
 job.lane = lane_of(job.caller, job.process, job.most_at_once)
 
 local function waiting_of_caller()
-  local turn = redis.call('HEXISTS', turns_key(job.queue), job.caller)
-  if turn == 0 and job.most_at_once == 0 then return 0 end
-  return turn + redis.call('ZCARD', backlog_key(job.queue, job.caller))
+  local turn = redis.call('HGET', turns_key(job.queue), job.caller)
+  if not turn and job.most_at_once == 0 then return 0 end
+  local has_turn = turn and redis.call('HEXISTS', P .. ':vacant', turn) == 0
+  return (has_turn and 1 or 0) + redis.call('ZCARD', backlog_key(job.queue, job.caller))
     + tonumber(redis.call('HGET', P .. ':waiting', 'c:' .. job.caller) or 0)
 end
 
