@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import dramatiq
-import redis
 from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.brokers.redis import RedisBroker
 
@@ -135,7 +134,6 @@ class QueueConsumer(Consumer):
         self._broker = broker
         self._queue = queue_name
         self._rank = broker.ranks[queue_name]
-        self._connection: redis.Redis = broker.store.blocking_connection(BLOCK_SECONDS)
         self._is_away = False
         self._claim = ""
         """What an answer is still to come for; its slot is kept."""
@@ -146,16 +144,19 @@ class QueueConsumer(Consumer):
             time.sleep(_WAIT_SECONDS)
             return None
         try:
-            if not self._claim and not self._broker.slots.acquire(self._rank, _WAIT_SECONDS):
-                return None
-            message = self._take()
-            if message is None and not self._broker.draining.is_set():
-                self._broker.store.wait_for_message(self._queue, BLOCK_SECONDS, self._connection)
+            message = self._take() if self._may_take() else None
         except (StoreUnavailable, StoreFull) as error:
             self._tell_away(error)
             return None
         self._tell_back()
         return message
+
+    def _may_take(self) -> bool:
+        """Wait until the queue has a message and there is a slot for its job, each for a while."""
+        if self._claim:  # whose answer is still to come, and whose slot is kept
+            return True
+        is_waiting = self._broker.store.wait_for_message(self._queue, BLOCK_SECONDS)
+        return is_waiting and self._broker.slots.acquire(self._rank, _WAIT_SECONDS)
 
     def ack(self, message: MessageProxy) -> None:
         """Free the slot; the message itself was acknowledged when its job was taken."""
@@ -169,8 +170,7 @@ class QueueConsumer(Consumer):
         """Leave what was taken and not begun to the worker, which gives it back when it signs off."""
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Do nothing: the connection is that of the thread."""
 
     def _take(self) -> MessageProxy | None:
         is_again = bool(self._claim)
@@ -189,7 +189,6 @@ class QueueConsumer(Consumer):
         if not self._is_away:
             log.warning("store away", queue=self._queue, reason=str(error))
         self._is_away = True
-        self._connection.close()
         time.sleep(_AWAY_SECONDS)
 
     def _tell_back(self) -> None:

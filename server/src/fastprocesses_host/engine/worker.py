@@ -71,6 +71,8 @@ class WorkerParts(Middleware):
         for name in [name for name in os.environ if name.startswith(PREFIX)]:
             del os.environ[name]  # code of plugins runs in children of ours, and has no business in the store
         lifeline.end_with_parent()
+        if has_lost_parent():  # while it was starting: the kernel would send no signal any more
+            os._exit(1)
         lifeline.adopt_orphans()
         self._drain_at_once_when_told()
         try:
@@ -107,7 +109,7 @@ class WorkerParts(Middleware):
         self._executors = Executors(settings, self._broker.worker_id)
         self._executors.warm()
         found = discover_all(load_seconds=settings.plugin_load_seconds, settings=settings.plugins)
-        self._announced_at = self._wait_for_store()
+        self._announced_at = self._patiently(self._store.check)
         discovery = self._discovery = settle(found, self._store, settings.environment)
         for plugin in discovery.plugins:
             if plugin.state == "quarantined":
@@ -119,7 +121,7 @@ class WorkerParts(Middleware):
             self._values = FileValues(settings.value_folder)
         digest = hashlib.sha256(msgspec.json.encode(discovery)).hexdigest()[:16]
         self._offer = f"{settings.environment}.{digest}"
-        self._announce()
+        self._patiently(self._announce)
         self._runner = Runner(
             settings, self._store, self._executors, _offers(discovery), self._values, self._broker
         )
@@ -139,15 +141,15 @@ class WorkerParts(Middleware):
             "worker ready", worker=self._broker.worker_id, slots=slot_count, processes=len(_offers(discovery))
         )
 
-    def _wait_for_store(self) -> int:
-        """Wait until the store answers; give its time."""
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """Call until the store answers; exit when the worker is told to stop meanwhile."""
         pause_seconds, is_told = 0.02, False
         while True:
             try:
-                return self._store.check()
-            except StoreUnavailable as error:
+                return call()
+            except (StoreUnavailable, StoreFull) as error:
                 if pause_seconds > 0.5 and not is_told:
-                    log.warning("waiting for the store", reason=str(error.__cause__))
+                    log.warning("waiting for the store", reason=str(error.__cause__ or error))
                     is_told = True
             if self._broker.draining.is_set():
                 raise SystemExit(0)

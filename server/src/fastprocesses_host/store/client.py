@@ -249,7 +249,6 @@ class Store:
             retry=Retry(NoBackoff(), 0),
             protocol=2,
         )
-        self._url = url
         self._local = threading.local()
 
     def close(self) -> None:
@@ -296,29 +295,17 @@ class Store:
                 time.sleep(pause_seconds)
                 pause_seconds = min(pause_seconds * 2, 1.0)
 
-    def wait_for_message(self, queue: str, seconds: float, connection: redis.Redis) -> None:
-        """Block until a queue has a message, or `seconds` passed; takes nothing out of it.
+    def wait_for_message(self, queue: str, seconds: float) -> bool:
+        """Block until a queue has a message, or `seconds` passed, which must be less than an operation may take.
+
+        Takes nothing out of it; tells whether there is one.
 
         Raises:
             StoreUnavailable: the connection is gone.
         """
         key = self.keys.queue(queue)
-        try:
-            # A move of the first element to where it is: it waits and wakes, and loses nothing in a crash.
-            connection.execute_command("BLMOVE", key, key, "LEFT", "LEFT", seconds)  # type: ignore[no-untyped-call]
-        except (*_AWAY, redis.RedisError) as error:
-            raise _told(error) from error
-
-    def blocking_connection(self, block_seconds: float) -> redis.Redis:
-        """Give a client of one connection whose time-out is above the time that it will block."""
-        return redis.Redis.from_url(
-            self._url,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=block_seconds + 5.0,
-            max_connections=1,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-        )
+        # A move of the first element to where it is: it waits and wakes, and loses nothing in a crash.
+        return self.command("BLMOVE", key, key, "LEFT", "LEFT", seconds) is not None
 
     def listen(self, channel: str, stopped: threading.Event) -> Iterator[bytes | None]:
         """Give messages of a channel as they come, None at least once a second; reconnects by itself."""
