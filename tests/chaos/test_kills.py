@@ -13,7 +13,7 @@ from fastprocesses_host.ogc.jobs import Status
 from fastprocesses_host.settings import Settings
 
 from tests.chaos.proxy import StoreProxy
-from tests.chaos.traces import strays
+from tests.chaos.traces import signed_on, strays
 from tests.host.engine import Engine, Worker, begun, is_gone, running_engine, running_host
 from tests.support import StoreServer, wait_until
 
@@ -58,6 +58,43 @@ def lose_the_worker(engine: Engine, worker: Worker, mark: str, victim: str) -> N
     pids = [*family, *(int(Path(f"{mark}.{name}").read_text()) for name in ("child", "daemon"))]
     wait_until(lambda: all(map(is_gone, pids)), 5, "the end of the family")
     assert nothing_left(engine)
+
+
+def test_what_a_job_left_running_ends_soon_after_it(running: tuple[Engine, list[Worker]], mark: str) -> None:
+    """Its executor lives and serves other jobs."""
+    engine, _ = running
+    assert engine.execute("leave-behind", {"mark": mark}) == "left"
+    pid = int(Path(mark).read_text())
+    wait_until(lambda: is_gone(pid), 20, "the end of what was left")
+    assert engine.execute("double", {"number": 2}) == 4
+
+
+def test_a_worker_whose_command_is_killed_while_it_starts_ends(settings: Settings, tmp_path: Path) -> None:
+    for round_number in range(3):
+        worker = Worker(settings, tmp_path / f"starting-{round_number}.log")
+        try:
+            wait_until(worker.family, what="the worker process")
+            family = worker.family()
+            worker.process.kill()
+            wait_until(lambda pids=[one.pid for one in family]: all(map(is_gone, pids)), 20, "its end")
+        finally:
+            worker.stop()
+
+
+def test_a_worker_that_starts_while_the_store_is_cut_off_goes_on_trying(
+    own_store: StoreServer, tmp_path: Path
+) -> None:
+    folder = Path(own_store.url.removeprefix("unix://")).parent
+    with StoreProxy(folder / "s", folder / "proxy", "starting") as proxy:
+        proxy.shares["replies"] = 0.5
+        worker = Worker(Settings(redis_url=proxy.url, slots=1), tmp_path / "worker.log")
+        try:
+            wait_until(lambda: proxy.done["ate replies"] >= 3, 30, "its tries")
+            proxy.heal()
+            wait_until(lambda: signed_on(Settings(redis_url=own_store.url)), 30, "the worker")
+            assert worker.process.poll() is None
+        finally:
+            worker.stop()
 
 
 def test_a_retryable_job_runs_again_elsewhere(settings: Settings, tmp_path: Path, mark: str) -> None:

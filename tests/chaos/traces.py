@@ -253,7 +253,8 @@ def _values(settings: Settings, job: Job) -> Iterator[tuple[str, bytes | None]]:
     with _client(settings) as client:
         for name, value in job.outputs.items():
             if not value.location:
-                yield name, client.hget(keys.values(job.id), name)
+                small = client.hget(keys.values(job.id), name)
+                yield name, small or client.hget(keys.job(job.id), "res")
                 continue
             assert settings.value_folder is not None
             file = settings.value_folder / value.location.removeprefix("file:")

@@ -72,6 +72,16 @@ def family(seconds: float, mark: str = "") -> str:
 
 
 @fp.process
+def leave_behind(mark: str) -> str:
+    """Start a process that leaves group and session, and do not wait for it."""
+    code = f"import os, time; os.fork() and os._exit(0); os.setsid(); open({mark!r}, 'w').write(str(os.getpid()))"
+    subprocess.Popen([sys.executable, "-c", f"{code}; time.sleep(600)"]).wait()
+    while not Path(mark).exists() or not Path(mark).read_text():
+        time.sleep(0.01)
+    return "left"
+
+
+@fp.process
 def hold_the_gil(mark: str = "") -> str:
     """Match a pattern that takes for ever, in C, without letting go of the interpreter."""
     _touch(mark)

@@ -1,6 +1,7 @@
 """One worker process: its parts put together at boot, and taken apart in order when it stops."""
 
 import hashlib
+import multiprocessing
 import os
 import secrets
 import signal
@@ -8,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import TypeVar
 
 import msgspec
 from dramatiq.broker import Broker
@@ -28,7 +30,7 @@ from fastprocesses_host.queue import QueueBroker, Slots
 from fastprocesses_host.settings import PREFIX, Settings
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.announcements import Announcement
-from fastprocesses_host.store.client import Store, StoreRefused, StoreUnavailable
+from fastprocesses_host.store.client import Store, StoreFull, StoreRefused, StoreUnavailable
 from fastprocesses_host.store.keys import DEFAULT_QUEUE, queue_names
 from fastprocesses_host.store.values import FileValues
 
@@ -36,6 +38,7 @@ STOP_RESERVE_SECONDS = 4.0
 """What of `drain_seconds` is not for jobs: the host stops before, executors and threads after them."""
 
 log = get_logger()
+T = TypeVar("T")
 
 
 def new_worker_id() -> str:
@@ -71,7 +74,7 @@ class WorkerParts(Middleware):
         for name in [name for name in os.environ if name.startswith(PREFIX)]:
             del os.environ[name]  # code of plugins runs in children of ours, and has no business in the store
         lifeline.end_with_parent()
-        if has_lost_parent():  # while it was starting: the kernel would send no signal any more
+        if _has_lost_parent():  # while it was starting: the kernel would send no signal any more
             os._exit(1)
         lifeline.adopt_orphans()
         self._drain_at_once_when_told()
@@ -203,6 +206,11 @@ def served_queues(settings: Settings, discovery: Discovery) -> list[tuple[str, s
             log.warning("queue of no process that is installed", queue=queue)
     served = settings.served_queues or (DEFAULT_QUEUE, *sorted(declared - {DEFAULT_QUEUE}))
     return [queue_names(settings.environment, queue) for queue in dict.fromkeys(served)]
+
+
+def _has_lost_parent() -> bool:
+    parent = multiprocessing.parent_process()
+    return parent is not None and os.getppid() != parent.pid
 
 
 def _offers(discovery: Discovery) -> dict[str, Offer]:

@@ -1,0 +1,177 @@
+"""The connections to the store, against the real one and against servers that behave as a store should not."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import redis
+import redis.asyncio
+from fastprocesses_host.store.wire import ThreadWire, Wire
+
+from tests.support import StoreServer
+
+ANSWER_SECONDS = 0.5
+HANDSHAKES = 4
+"""Commands at most that the client library sends when it connects; each is answered with OK."""
+
+
+@contextmanager
+def odd_server(behave: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Give the URL of a server that answers the handshake, and then behaves as it is told."""
+
+    def serve(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                behave(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        try:
+            yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+
+
+def answer_handshake(connection: socket.socket) -> bytes:
+    """Answer what the library says of itself; give the first command of ours."""
+    while data := connection.recv(65536):
+        if b"CLIENT" not in data.upper():
+            return data
+        connection.sendall(b"+OK\r\n" * data.upper().count(b"CLIENT\r\n"))
+    return b""
+
+
+def be_silent(connection: socket.socket) -> None:
+    answer_handshake(connection)
+    connection.settimeout(10)
+    while connection.recv(65536):
+        pass
+
+
+def hang_up(connection: socket.socket) -> None:
+    answer_handshake(connection)
+    connection.sendall(b"$100\r\nhalf an ans")
+
+
+def talk_nonsense(connection: socket.socket) -> None:
+    answer_handshake(connection)
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    be_silent(connection)
+
+
+ODD = [
+    (be_silent, (TimeoutError, redis.TimeoutError)),
+    (hang_up, redis.ConnectionError),
+    (talk_nonsense, (redis.RedisError, Exception)),
+]
+
+
+def pool_of(url: str) -> redis.asyncio.ConnectionPool:
+    return redis.asyncio.ConnectionPool.from_url(url, protocol=2, socket_connect_timeout=2)
+
+
+def thread_pool_of(url: str) -> redis.ConnectionPool:
+    return redis.ConnectionPool.from_url(
+        url, protocol=2, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=2
+    )
+
+
+def test_answers_come_in_the_order_of_the_questions(any_store: StoreServer) -> None:
+    async def scenario() -> None:
+        wire = Wire(5)
+        await wire.open(pool_of(any_store.url))
+        values = [f"value {number}" * (number % 50 + 1) for number in range(300)]
+        asked = [wire.ask("ECHO", value) for value in values]
+        assert [answer.decode() for answer in await asyncio.gather(*asked)] == values
+        wire.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_error_is_that_of_its_command(any_store: StoreServer) -> None:
+    async def scenario() -> None:
+        wire = Wire(5)
+        await wire.open(pool_of(any_store.url))
+        good, bad, after = wire.ask("ECHO", "a"), wire.ask("NONSENSE"), wire.ask("ECHO", b"\x00\xff")
+        assert await good == b"a"
+        with pytest.raises(redis.ResponseError, match="unknown command"):
+            await bad
+        assert await after == b"\x00\xff"
+        wire.close()
+
+    asyncio.run(scenario())
+
+
+def test_who_gave_up_takes_no_answer_of_others(any_store: StoreServer) -> None:
+    async def scenario() -> None:
+        wire = Wire(5)
+        await wire.open(pool_of(any_store.url))
+        asked = [wire.ask("ECHO", str(number)) for number in range(10)]
+        for future in asked[::2]:
+            future.cancel()
+        assert await asyncio.gather(*asked[1::2]) == [b"1", b"3", b"5", b"7", b"9"]
+        wire.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("behave", "error"), ODD)
+def test_all_who_ask_are_told_when_the_store_is_odd(
+    behave: Callable[[socket.socket], None], error: type[Exception]
+) -> None:
+    async def scenario(url: str) -> None:
+        wire = Wire(ANSWER_SECONDS)
+        await wire.open(pool_of(url))
+        async with asyncio.timeout(5):
+            answers = await asyncio.gather(
+                wire.ask("ECHO", "a"), wire.ask("ECHO", "b"), return_exceptions=True
+            )
+        assert all(isinstance(answer, error) for answer in answers), answers
+        assert wire.lost.done()
+        with pytest.raises(redis.ConnectionError):
+            await wire.ask("ECHO", "c")
+
+    with odd_server(behave) as url:
+        asyncio.run(scenario(url))
+
+
+def test_a_closed_connection_fails_what_was_asked(any_store: StoreServer) -> None:
+    async def scenario() -> None:
+        wire = Wire(5)
+        await wire.open(pool_of(any_store.url))
+        asked = wire.ask("BLPOP", "nothing", "5")
+        await asyncio.sleep(0)
+        wire.close()
+        with pytest.raises(redis.ConnectionError):
+            await asked
+
+    asyncio.run(scenario())
+
+
+def test_a_thread_asks_and_is_answered(any_store: StoreServer) -> None:
+    wire = ThreadWire(thread_pool_of(any_store.url))
+    assert wire.ask("ECHO", b"\x00" * 300_000) == b"\x00" * 300_000
+    with pytest.raises(redis.ResponseError, match="unknown command"):
+        wire.ask("NONSENSE")
+    assert wire.ask("ECHO", "still") == b"still"
+    wire.close()
+    assert wire.ask("ECHO", "again") == b"again"
+    wire.close()
+
+
+@pytest.mark.parametrize(("behave", "error"), ODD)
+def test_a_thread_is_told_when_the_store_is_odd(
+    behave: Callable[[socket.socket], None], error: type[Exception]
+) -> None:
+    with odd_server(behave) as url:
+        wire = ThreadWire(thread_pool_of(url))
+        for _ in range(2):  # the second time on a new connection: no half answer is left over
+            with pytest.raises(error):
+                wire.ask("ECHO", "a")
