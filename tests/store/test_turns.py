@@ -158,21 +158,20 @@ def test_who_waits_for_a_place_synchronously_goes_first(store: Store) -> None:
     assert taken(store, "c6", queues=queues) == later
 
 
-def test_a_limit_that_was_raised_or_lowered_strands_nobody(store: Store) -> None:
+def test_a_limit_that_was_raised_strands_nobody_and_holds_for_the_new_jobs(store: Store) -> None:
     of_before = [accept(store, caller=f"a{number}", **LIMITED) for number in range(3)]
     of_now = [
-        accept(store, caller=f"b{number}", process_id="limited", max_concurrent=3) for number in range(4)
+        accept(store, caller=f"b{number}", process_id="limited", max_concurrent=3) for number in range(9)
     ]
-    ran, claims = [], itertools.count()
+    claims = (f"c{number}" for number in itertools.count())
     running: list[tuple[str, str]] = []
-    for _ in range(20):
-        claim = f"c{next(claims)}"
-        while (job_id := taken(store, claim)) is not None:
+    ran: list[str] = []
+    while len(ran) < 12:
+        while (job_id := taken(store, claim := next(claims))) is not None:
             running.append((job_id, claim))
-            claim = f"c{next(claims)}"
         assert len(running) <= 3
-        if not running:
-            break
+        if set(of_before) <= set(ran):
+            assert len(running) == min(3, 12 - len(ran))
         job_id, claim = running.pop(0)
         ran.append(job_id)
         assert finish(store, job_id, claim) == "ok"

@@ -198,7 +198,7 @@ def decode_input(data: bytes) -> StoredInput:
 
 
 def is_small(job: NewJob, inputs: Mapping[str, StoredInput]) -> bool:
-    """Whether the inputs go into the record: that of an unlisted job is short-lived, and nobody reads it but its run."""
+    """Whether the inputs go into the record: that of an unlisted job is short-lived, and its run alone reads it."""
     size = sum(len(value.data) for value in inputs.values())
     return not job.listed and not job.keep_inputs and size <= _IN_RECORD_BYTES
 

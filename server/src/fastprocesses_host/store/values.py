@@ -77,6 +77,31 @@ class FileValues:
                 return self.put(job_id, file)
         return "file:" + name
 
+    def create(self) -> tuple[Path, BinaryIO]:
+        """Open a new file for what may become a value; whoever asks for it deletes it.
+
+        One that a crash leaves behind is deleted as an orphan, an hour after it was written to.
+        """
+        shard_name, name = secrets.token_hex(1), f".{secrets.token_hex(16)}"
+        with self._shard(shard_name, create=True) as shard:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE_FLAGS
+            descriptor = os.open(name, flags, 0o600, dir_fd=shard)
+        return self.folder / shard_name / name, open(descriptor, "wb")
+
+    def link(self, job_id: str, file: Path) -> str:
+        """Keep a file from `create` for a job, under a name of its own beside the first; return the location.
+
+        Raises:
+            OSError: It is not there any more.
+        """
+        name = f"{job_id[-2:]}/{job_id}.{secrets.token_hex(8)}"
+        with self._shard(name[:2], create=True) as shard:
+            try:
+                os.link(file, name[3:], dst_dir_fd=shard)
+            except OSError:  # not every file system can
+                return self.put(job_id, file)
+        return "file:" + name
+
     def open(self, location: str) -> BinaryIO:
         """Open a value for reading.
 

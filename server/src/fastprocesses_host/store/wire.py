@@ -144,7 +144,7 @@ class ThreadWire:
         self._connection: Any = None
         self._socket: socket.socket | None = None
 
-    def ask(self, *command: str | bytes | int | float) -> Any:
+    def ask(self, *command: str | bytes | float) -> Any:
         """Send a command and give its answer; connects when that is needed.
 
         Raises:
