@@ -10,7 +10,10 @@ from pathlib import Path
 
 
 class StoreServer:
-    """A store server of the test's own, that can be killed, stopped, continued and started again on its data."""
+    """A store server of the test's own, that can be killed, stopped, continued and started again on its data.
+
+    It writes before it answers, so what it loses when it is killed is nothing that anybody was told.
+    """
 
     def __init__(self, binary: str, folder: Path, *options: str) -> None:
         self._command = [
@@ -19,7 +22,7 @@ class StoreServer:
                 "--appendonly",
                 "yes",
                 "--appendfsync",
-                "everysec",
+                "no",
                 "--maxmemory-policy",
                 "noeviction",
                 *options,

@@ -126,12 +126,15 @@ class HostMember(Member):
     def __init__(self, name: str, environ: dict[str, str], folder: Path, proxy: StoreProxy) -> None:
         self.port = _free_port()
         super().__init__(name, [COMMAND, "run", "--port", str(self.port)], environ, folder, proxy)
+        self._broken_seconds = 0.0
         self.broken: list[tuple[float, float]] = []
         """When connections to it could be lost, in monotonic seconds."""
 
     def breaks(self, *, until_it_answers: bool) -> None:
         """Note that connections may be lost now, or from now until it has started again and answered."""
         now = time.monotonic()
+        if until_it_answers:
+            self._broken_seconds = now
         if not self.broken or self.broken[-1][1] < now:
             self.broken.append((now, float("inf") if until_it_answers else now))
         elif until_it_answers:
@@ -139,10 +142,9 @@ class HostMember(Member):
 
     def answered(self, begun_seconds: float) -> None:
         """Note that it answered a request that was begun then."""
-        if self.broken and self.broken[-1][1] == float("inf"):
-            since = self.broken[-1][0]
-            if since < self.started_seconds < begun_seconds:
-                self.broken[-1] = (since, begun_seconds)
+        is_open = bool(self.broken) and self.broken[-1][1] == float("inf")
+        if is_open and self._broken_seconds < self.started_seconds < begun_seconds:
+            self.broken[-1] = (self.broken[-1][0], begun_seconds)
 
     def offers(self, process_id: str) -> bool:
         """Whether it answers, and offers a process."""

@@ -1,6 +1,7 @@
 """Workers, executors, hosts and the store are killed, stopped and continued: every job ends, nothing is left."""
 
 import contextlib
+import functools
 import os
 import signal
 import time
@@ -60,6 +61,10 @@ def lose_the_worker(engine: Engine, worker: Worker, mark: str, victim: str) -> N
     assert nothing_left(engine)
 
 
+def all_are_gone(pids: list[int]) -> bool:
+    return all(map(is_gone, pids))
+
+
 def test_what_a_job_left_running_ends_soon_after_it(running: tuple[Engine, list[Worker]], mark: str) -> None:
     """Its executor lives and serves other jobs."""
     engine, _ = running
@@ -74,9 +79,9 @@ def test_a_worker_whose_command_is_killed_while_it_starts_ends(settings: Setting
         worker = Worker(settings, tmp_path / f"starting-{round_number}.log")
         try:
             wait_until(worker.family, what="the worker process")
-            family = worker.family()
+            family = [child.pid for child in worker.family()]
             worker.process.kill()
-            wait_until(lambda pids=[one.pid for one in family]: all(map(is_gone, pids)), 20, "its end")
+            wait_until(functools.partial(all_are_gone, family), 20, "its end")
         finally:
             worker.stop()
 
@@ -93,6 +98,21 @@ def test_a_worker_that_starts_while_the_store_is_cut_off_goes_on_trying(
             proxy.heal()
             wait_until(lambda: signed_on(Settings(redis_url=own_store.url)), 30, "the worker")
             assert worker.process.poll() is None
+        finally:
+            worker.stop()
+
+
+def test_a_worker_signs_off_over_a_connection_that_was_cut(own_store: StoreServer, tmp_path: Path) -> None:
+    folder = Path(own_store.url.removeprefix("unix://")).parent
+    direct = Settings(redis_url=own_store.url)
+    with StoreProxy(folder / "s", folder / "proxy", "leaving") as proxy:
+        worker = Worker(Settings(redis_url=proxy.url, slots=1), tmp_path / "worker.log")
+        try:
+            wait_until(lambda: signed_on(direct), 30, "the worker")
+            proxy.cut()
+            worker.process.terminate()
+            assert worker.process.wait(15) == 0
+            assert signed_on(direct) == []
         finally:
             worker.stop()
 

@@ -238,9 +238,8 @@ class _Trial:
         """Stop cleanly, and see that no process, no folder and no entry of a worker is left."""
         self._harm.note("stop")
         self._until(self._all_live, 60, "the last start")
-        self._age_files()
-        self._restart_workers()
-        self._until(lambda: not traces.unowned_files(self._system.settings), 30, "the sweep of old files")
+        if traces.unowned_files(self._system.settings):
+            self._sweep()
         self._violated(*self._system.stop())
         deadline = time.monotonic() + 10
         while self._system.processes() and time.monotonic() < deadline:
@@ -260,10 +259,12 @@ class _Trial:
             host.offers("quick") for host in self._system.hosts
         )
 
-    def _age_files(self) -> None:
-        """Make the files that crashes left look as old as the sweep of old files wants them."""
+    def _sweep(self) -> None:
+        """Make the files that crashes left look old: workers that start look for such, and delete them."""
         for file in traces.unowned_files(self._system.settings):
             os.utime(file, (time.time() - 7200, time.time() - 7200))
+        self._restart_workers()
+        self._until(lambda: not traces.unowned_files(self._system.settings), 30, "the sweep of old files")
 
     def _restart_workers(self) -> None:
         for worker in self._system.workers:

@@ -26,6 +26,7 @@ from fastprocesses_host.ogc.job_filters import JobFilters
 from fastprocesses_host.ogc.jobs import AskedOutput, AskedResults, Job, Status
 from fastprocesses_host.ogc.preferences import ModeChoice
 from fastprocesses_host.settings import Settings
+from fastprocesses_host.store import operations
 from fastprocesses_host.store.operations import LIST_BUDGET
 from fastprocesses_host.store.values import FileValues
 from fastprocesses_sdk.description import Policy, ProcessDescription
@@ -237,6 +238,35 @@ def test_a_large_input_is_found_by_its_job_for_as_long_as_that_waits(
     asyncio.run(scenario())
 
 
+def test_a_file_stays_with_its_request_when_the_job_is_not_taken(
+    embedded_store: StoreServer, tmp_path: Path
+) -> None:
+    settings = Settings(
+        redis_url=embedded_store.url, key_prefix="file", value_store_url=f"file://{tmp_path}/values"
+    )
+
+    async def scenario() -> None:
+        async with Host(settings) as host:
+            assert host.values is not None
+            path, file = host.values.create()
+            with file:
+                file.write(b'"' + b"A" * 2_000_000 + b'"')
+            given = {"data": CheckedInput(file=path)}
+            host._clock_offset_ms += 3_600_000  # the store refuses the first id
+            job = await host._accept(OFFERED, AskedResults(), ASYNC, given, "caller")
+            full = msgspec.structs.replace(settings, max_queued_jobs=0)
+            async with Host(full) as refusing:
+                with pytest.raises(ServiceUnavailable):
+                    await refusing._accepted(refusing._new_job(OFFERED, AskedResults(), ASYNC), given)
+            assert path.exists()
+            path.unlink()
+            [(owner, location)] = FileValues(tmp_path / "values").orphans(now_seconds=time.time() + 4000)
+            assert owner == job.id
+            assert host.values.path(location).stat().st_size == 2_000_002
+
+    asyncio.run(scenario())
+
+
 def test_a_page_is_full_although_few_of_many_jobs_are_wanted(
     embedded_store: StoreServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,3 +308,29 @@ OFFERED = OfferedProcess(
     environment="default",
     plugin="misbehave",
 )
+
+
+def test_a_host_that_stops_dismisses_what_nobody_waits_for_any_more(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with open_host(settings) as witness:
+            async with open_host(settings) as host:
+                waiting = asyncio.create_task(execute(host, "sleep", SYNC, seconds=60))
+                bounded = ModeChoice(mode="wait", wait_seconds=50)
+                listed = asyncio.create_task(execute(host, "sleep", bounded, seconds=60))
+                async with asyncio.timeout(20):
+                    while len(host._waiting) < 2 or not (await witness.jobs(limit=1)).jobs:
+                        await asyncio.sleep(0.02)
+                [job_id] = [one for one in host._waiting.job_ids() if one != (await newest(witness))]
+            with pytest.raises(ServiceUnavailable, match="stopped"):
+                await waiting
+            job = await listed
+            assert not job.status.is_final
+            found = await witness._store.run(operations.job(job_id))
+            assert isinstance(found, Job)
+            assert found.status == Status.DISMISSED
+            await witness.dismiss(job.id)
+
+    async def newest(host: Host) -> str:
+        return (await host.jobs(limit=1)).jobs[0].id
+
+    asyncio.run(scenario())

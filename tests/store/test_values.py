@@ -127,3 +127,50 @@ def test_orphans_are_found_when_they_are_old(values: FileValues) -> None:
     later = partial.stat().st_mtime + 3601
     assert list(values.orphans(now_seconds=later)) == [(JOB, location)]
     assert not partial.exists()
+
+
+def test_a_new_file_is_kept_under_a_name_of_its_own(values: FileValues) -> None:
+    path, file = values.create()
+    with file:
+        file.write(b"content")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+    first, second = values.link(JOB, path), values.link(JOB, path)
+    path.unlink()
+    values.delete(first)
+
+    with values.open(second) as kept:
+        assert kept.read() == b"content"
+
+
+def test_a_new_file_is_copied_where_it_can_have_one_name_only(
+    values: FileValues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    path, file = values.create()
+    with file:
+        file.write(b"content")
+    monkeypatch.setattr(os, "link", refuse)
+
+    assert values.path(values.link(JOB, path)).read_bytes() == b"content"
+
+
+def test_a_new_file_that_is_gone_cannot_be_kept(values: FileValues) -> None:
+    path, file = values.create()
+    file.close()
+    path.unlink()
+
+    with pytest.raises(FileNotFoundError):
+        values.link(JOB, path)
+    assert not [left for left in values.folder.rglob("*") if left.is_file()]
+
+
+def test_new_files_that_a_crash_left_are_deleted(values: FileValues) -> None:
+    path, file = values.create()
+    file.close()
+    assert list(values.orphans()) == []
+    assert path.exists()
+    assert list(values.orphans(now_seconds=path.stat().st_mtime + 3601)) == []
+    assert not path.exists()

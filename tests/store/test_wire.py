@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import pytest
 import redis
 import redis.asyncio
+from fastprocesses_host.store.client import Store, StoreUnavailable
+from fastprocesses_host.store.keys import Keys
 from fastprocesses_host.store.wire import ThreadWire, Wire
 
 from tests.support import StoreServer
@@ -175,3 +177,15 @@ def test_a_thread_is_told_when_the_store_is_odd(
         for _ in range(2):  # the second time on a new connection: no half answer is left over
             with pytest.raises(error):
                 wire.ask("ECHO", "a")
+
+
+def test_a_store_that_was_away_for_long_is_found_again_from_threads(own_store: StoreServer) -> None:
+    """Also after more tries than a pool of the client library makes connections."""
+    store = Store(own_store.url, Keys.of("away"))
+    own_store.kill()
+    for _ in range(250):
+        with pytest.raises(StoreUnavailable):
+            store.command("PING")
+    own_store.start()
+    assert store.command("PING") == b"PONG"
+    store.close()

@@ -126,6 +126,32 @@ def test_other_answers_are_made_each_time(answer, mark):
     assert made == [1, 2]
 
 
+class Piece(bytes):
+    """Bytes that are counted for as long as anybody has them."""
+
+    count = 0
+
+    def __new__(cls, content):
+        cls.count += 1
+        return super().__new__(cls, content)
+
+    def __del__(self):
+        Piece.count -= 1
+
+
+def test_a_streamed_answer_is_not_held_on_its_way():
+    held = []
+
+    def pieces():
+        for number in range(20):
+            held.append(Piece.count)
+            yield Piece(b"%d" % number)
+
+    _, client = counting(lambda request, number: StreamingResponse(pieces()))
+    assert client.get("/one").text == "".join(map(str, range(20)))
+    assert max(held) < 5
+
+
 def test_what_is_kept_is_bounded_and_goes_on_to_be_kept():
     _, client = counting(lambda request, number: Response(b"x" * 200_000, headers={"made": str(number)}))
     for name in range(30):  # more than all that may be kept

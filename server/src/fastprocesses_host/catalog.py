@@ -59,14 +59,15 @@ class InputSchema:
         """Tell whether a JSON document, not decoded, certainly is a value: a GeoJSON object, or base64."""
         if self._geojson_kind:
             return is_certainly(self._geojson_kind, document)
-        return self._is_any_base64 and is_certainly_base64(document)
+        return self.is_any_base64 and is_certainly_base64(document)
 
     @cached_property
     def _geojson_kind(self) -> str:
         return geojson_kind(self._schema)
 
     @cached_property
-    def _is_any_base64(self) -> bool:
+    def is_any_base64(self) -> bool:
+        """Whether values are all strings in base64, and nothing else."""
         return is_any_base64(self._schema)
 
     @cached_property
@@ -108,6 +109,14 @@ class OfferedProcess(Struct, frozen=True, kw_only=True, dict=True):
                 input_id: InputSchema(input_id, told.schema)
                 for input_id, told in self.description.inputs.items()
             }
+        )
+
+    @cached_property
+    def takes_base64(self) -> bool:
+        """Whether there is an input whose values, given once each, are all strings in base64."""
+        return any(
+            told.max_occurs == 1 and self.input_schemas[input_id].is_any_base64
+            for input_id, told in self.description.inputs.items()
         )
 
 

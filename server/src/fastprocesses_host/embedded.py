@@ -18,7 +18,7 @@ from fastprocesses_host.child import child_command
 from fastprocesses_host.exits import Exit, StartError
 from fastprocesses_host.listening import is_open, listen, local_url_of, url_of
 from fastprocesses_host.part import Launch, Part
-from fastprocesses_host.private_store import PrivateStore, open_private, private_store
+from fastprocesses_host.private_store import PrivateStore, open_private, private_store, synced
 from fastprocesses_host.settings import PREFIX, Settings, SettingsError
 from fastprocesses_host.supervisor import Supervisor
 
@@ -226,7 +226,7 @@ def _host_part(
 
 @contextmanager
 def _store_part(store: PrivateStore, settings: Settings) -> Iterator[Part]:
-    with open(store.log, "wb", opener=open_private) as log:
+    with open(store.log, "wb", opener=open_private) as log, synced(store):
         yield Part(
             name="store",
             command=lambda _: store.command(),

@@ -58,7 +58,10 @@ _FULL = 0.85
 """From this share of its memory on, the store takes no new jobs: what is under way needs the rest."""
 _LOOK_SECONDS = 2.0
 _FIRST_LOOK_SECONDS = 0.1
-_DISMISS_TRIES = 10
+_DISMISSAL = "dismissal"
+_DISMISSAL_SECONDS = 60.0
+_FAREWELL_SECONDS = 0.5
+"""How long a host that stops sees to the jobs whose callers it sends away."""
 _CHUNK_BYTES = 1024 * 1024
 _BACKWARDS, _BACKWARDS_FROM = "-", "="
 """Before the id in a cursor: towards newer jobs, without or with the job itself."""
@@ -112,16 +115,17 @@ class Host:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop listening; who still waits for a job is told to try again."""
+        """Stop listening; who still waits is told to try again, and what nobody waits for any more is dismissed."""
+        self._waiting.send_away()
+        await asyncio.sleep(0)  # now their dismissals are under way
+        dismissals = [task for task in self._tasks if task.get_name() == _DISMISSAL]
+        if dismissals:
+            await asyncio.wait(dismissals, timeout=_FAREWELL_SECONDS)
         left = set(self._tasks)
         while left:  # a library may take a cancellation for a lost connection, and go on
             for task in left:
                 task.cancel()
             _, left = await asyncio.wait(left, timeout=0.5)
-        self._waiting.send_away(
-            lambda: ServiceUnavailable("The server is being stopped. Try again in a moment.")
-        )
-        await asyncio.sleep(0)
         await self._store.close()
         if self._values is not None:
             self._values.close()
@@ -138,6 +142,11 @@ class Host:
                 "It is not known yet what is offered. Try again in a moment.", retry_after_seconds=1
             )
         return self._catalog
+
+    @property
+    def values(self) -> FileValues | None:
+        """The value store, where there is one."""
+        return self._values
 
     def readiness(self) -> list[str]:
         """Give sentences on what is missing; none when jobs can be taken."""
@@ -341,7 +350,7 @@ class Host:
     def _require_small(self, inputs: Mapping[str, CheckedInput]) -> None:
         limit = self.settings.max_value_bytes
         for name, value in inputs.items():
-            if (length := len(value.data)) > limit:
+            if (length := value.length) > limit:
                 raise BodyTooLarge(
                     f"The input {name} has {length} bytes; {limit} is the most a value may have."
                 )
@@ -357,9 +366,12 @@ class Host:
         return stored
 
     async def _store_input(self, job_id: str, value: CheckedInput) -> StoredInput:
-        if len(value.data) <= self.settings.max_inline_bytes or self._values is None:
+        if self._values is None or value.length <= self.settings.max_inline_bytes:
             return StoredInput(value.data, value.media_type)
-        location = await asyncio.to_thread(self._values.put, job_id, value.data)
+        if value.file is not None:
+            location = await asyncio.to_thread(self._values.link, job_id, value.file)
+        else:
+            location = await asyncio.to_thread(self._values.put, job_id, value.data)
         return StoredInput(media_type=value.media_type, location=location)
 
     async def _drop_inputs(self, inputs: Mapping[str, StoredInput]) -> None:
@@ -478,9 +490,11 @@ class Host:
             raise
         if isinstance(end, bytes):
             return successful(job_as_told(job, decode_told(end))) if end else await self._collect(job.id)
-        if is_bounded and end is Unended.LATE:
+        if is_bounded and end is not Unended.GONE:
             return await self.job(job.id)
         self._dismiss_later(job.id)
+        if end is Unended.STOPPED:
+            raise ServiceUnavailable("The server is being stopped. Try again in a moment.")
         if end is Unended.GONE:
             raise SyncTimeout("The connection was closed before the process ended, so it was stopped.")
         raise SyncTimeout(f"The process did not end within {seconds:g} s. Execute it asynchronously.")
@@ -492,10 +506,11 @@ class Host:
         return successful(replace(collected.job, values=collected.values))
 
     def _dismiss_later(self, job_id: str) -> None:
-        self._spawn(self._dismiss_quietly(job_id), "dismiss")
+        self._spawn(self._dismiss_quietly(job_id), _DISMISSAL)
 
     async def _dismiss_quietly(self, job_id: str) -> None:
-        for _ in range(_DISMISS_TRIES):  # beyond these its deadline or its worker ends it
+        until_seconds = time.monotonic() + max(_DISMISSAL_SECONDS, self.settings.sync_timeout_seconds)
+        while time.monotonic() < until_seconds:  # beyond that its deadline or its worker ends it
             with contextlib.suppress(ServiceUnavailable):
                 await self._dismiss(job_id)
                 return

@@ -3,6 +3,8 @@
 import base64
 import binascii
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -39,10 +41,17 @@ _NOT_FETCHED = "References are not fetched by this server yet. Send the value in
 class CheckedInput(Struct, frozen=True, kw_only=True):
     """One input that fits its description."""
 
-    data: bytes
+    data: bytes = b""
     """A JSON document: the plain value; an array of values when the input may occur several times."""
     media_type: str = ""
     """Of the value, as the caller named it or the schema's fitting branch has it; empty: not told."""
+    file: Path | None = None
+    """Has the document, instead of `data`; it belongs to the request, and is deleted with it."""
+
+    @property
+    def length(self) -> int:
+        """How many bytes the document has."""
+        return len(self.data) if self.file is None else self.file.stat().st_size
 
 
 class _Rejected(Exception):
@@ -56,15 +65,27 @@ class _Rejected(Exception):
 class _Read(Struct, frozen=True):
     data: bytes | Raw
     media_type: str = ""
+    file: Path | None = None
 
 
-def check_request(process: OfferedProcess, request: ExecuteRequest) -> dict[str, CheckedInput]:
+_NO_FILES: Mapping[bytes, Path] = MappingProxyType({})
+
+
+def check_request(
+    process: OfferedProcess, request: ExecuteRequest, *, files: Mapping[bytes, Path] = _NO_FILES
+) -> dict[str, CheckedInput]:
     """Check the inputs and the wanted outputs of a request, and tell the faults of all in one problem.
+
+    Args:
+        process: What is to be executed.
+        request: What was asked.
+        files: JSON strings that stand for longer ones, all certainly in base64, and the files that have these.
+            They are put in place where any base64 fits; elsewhere the strings are taken for what they are.
 
     Raises:
         InvalidParameterValue: something does not fit (/req/core/process-execute-input-validation).
     """
-    checked, faults = _read_inputs(process, request.inputs)
+    checked, faults = _read_inputs(process, request.inputs, files)
     faults += _asked_faults(process, request.asked)
     if request.subscriber is not None and request.subscriber.wants_calls:
         faults.append(Fault(("subscriber",), _NOT_CALLED))
@@ -109,25 +130,29 @@ def _place(path: tuple[str | int, ...]) -> str:
 
 
 def _read_inputs(
-    process: OfferedProcess, inputs: Mapping[str, Raw]
+    process: OfferedProcess, inputs: Mapping[str, Raw], files: Mapping[bytes, Path]
 ) -> tuple[dict[str, CheckedInput], list[Fault]]:
     described = process.description.inputs
     checked: dict[str, CheckedInput] = {}
     faults = list(_unknown("input", inputs, described))
     for input_id, description in described.items():
         try:
-            read = _read_input(process.input_schemas[input_id], description, inputs.get(input_id))
+            read = _read_input(process.input_schemas[input_id], description, inputs.get(input_id), files)
         except _Rejected as rejected:
             faults += rejected.under("inputs", input_id).faults
         else:
             if read is not None:
-                checked[input_id] = CheckedInput(data=bytes(read.data), media_type=read.media_type)
+                checked[input_id] = CheckedInput(
+                    data=bytes(read.data), media_type=read.media_type, file=read.file
+                )
     return checked, faults
 
 
-def _read_input(schema: InputSchema, description: InputDescription, raw: Raw | None) -> _Read | None:
+def _read_input(
+    schema: InputSchema, description: InputDescription, raw: Raw | None, files: Mapping[bytes, Path]
+) -> _Read | None:
     """Read what is given for one input; None: nothing, which is fine. A null that does not fit is nothing."""
-    if raw is not None and (read := _recognised(schema, description, raw)) is not None:
+    if raw is not None and (read := _recognised(schema, description, raw, files)) is not None:
         return read
     if raw is not None:
         value = _decoded(raw)
@@ -146,15 +171,20 @@ def _occurs_often(description: InputDescription) -> bool:
     return description.max_occurs == "unbounded" or description.max_occurs > 1
 
 
-def _recognised(schema: InputSchema, description: InputDescription, raw: Raw) -> _Read | None:
+def _recognised(
+    schema: InputSchema, description: InputDescription, raw: Raw, files: Mapping[bytes, Path]
+) -> _Read | None:
     """Read a large value, plain or qualified, of a kind that is recognised in its text; None: it must be decoded."""
-    if len(memoryview(raw)) < _LARGE_BYTES or _occurs_often(description):
+    if (len(memoryview(raw)) < _LARGE_BYTES and not files) or _occurs_often(description):
         return None
     default = schema.formats[0].media_type
-    if schema.recognises(raw):
-        return _Read(raw, default)
+    if (read := _recognised_plain(schema, raw, default, files)) is not None:
+        return read
     members = _qualified_members(raw)
-    if not members or not schema.recognises(members["value"]):
+    if not members:
+        return None
+    read = _recognised_plain(schema, members["value"], default, files)
+    if read is None:
         return None
     told = {name: _decoded(member) for name, member in members.items() if name != "value"}
     usual = {
@@ -162,7 +192,15 @@ def _recognised(schema: InputSchema, description: InputDescription, raw: Raw) ->
         "encoding": (None, "base64" if schema.formats[0].is_binary else None),
     }
     is_usual = all(member in usual.get(name, (None,)) for name, member in told.items())
-    return _Read(members["value"], default) if is_usual else None
+    return read if is_usual else None
+
+
+def _recognised_plain(
+    schema: InputSchema, raw: Raw, media_type: str, files: Mapping[bytes, Path]
+) -> _Read | None:
+    if files and schema.is_any_base64 and (file := files.get(bytes(raw))) is not None:
+        return _Read(b"", media_type, file)
+    return _Read(raw, media_type) if schema.recognises(raw) else None
 
 
 def _qualified_members(raw: Raw) -> dict[str, Raw] | None:

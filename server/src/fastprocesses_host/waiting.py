@@ -14,6 +14,7 @@ class Unended(enum.Enum):
 
     LATE = enum.auto()
     GONE = enum.auto()
+    STOPPED = enum.auto()
 
 
 class Wait:
@@ -85,11 +86,10 @@ class Waiting:
         if wait is not None:
             wait.end(told)
 
-    def send_away(self, make_error: Callable[[], Exception]) -> None:
-        """Have everybody's wait fail."""
+    def send_away(self) -> None:
+        """End everybody's wait, since the host stops."""
         for wait in self._waits.values():
-            if not wait.done.done():
-                wait.done.set_exception(make_error())
+            wait.end(Unended.STOPPED)
 
     async def look_after(self) -> None:
         """Look after those who wait longer; does not end."""

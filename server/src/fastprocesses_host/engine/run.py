@@ -139,9 +139,12 @@ class Runs:
         self._left = threading.Condition(self._lock)
 
     def enter(self, run: Run) -> None:
-        """Count a run as ours: from now on ticks renew its lease."""
+        """Count a run as ours: from now on ticks renew its lease. An older one of its job has to stop."""
         with self._lock:
+            older = self._by_job.get(run.job_id)
             self._by_job[run.job_id] = run
+        if older is not None:
+            older.ask_to_stop("superseded")
 
     def leave(self, run: Run) -> None:
         """Count a run no longer."""

@@ -344,7 +344,9 @@ class Runner:
 class Attempt:
     """One execution in one executor, watched: its frames, time, memory, and whether it has to stop."""
 
-    def __init__(self, run: Run, executor: Executor, settings: Settings, memory_bytes: int, *, is_loaded: bool) -> None:
+    def __init__(
+        self, run: Run, executor: Executor, settings: Settings, memory_bytes: int, *, is_loaded: bool
+    ) -> None:
         self.executor = executor
         self._is_loaded = is_loaded
         self.is_reusable = False

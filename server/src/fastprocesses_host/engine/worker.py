@@ -1,5 +1,6 @@
 """One worker process: its parts put together at boot, and taken apart in order when it stops."""
 
+import contextlib
 import hashlib
 import multiprocessing
 import os
@@ -34,6 +35,7 @@ from fastprocesses_host.store.client import Store, StoreFull, StoreRefused, Stor
 from fastprocesses_host.store.keys import DEFAULT_QUEUE, queue_names
 from fastprocesses_host.store.values import FileValues
 
+_SIGN_OFF_PAUSES_SECONDS = (0.0, 0.05, 0.2)
 STOP_RESERVE_SECONDS = 4.0
 """What of `drain_seconds` is not for jobs: the host stops before, executors and threads after them."""
 
@@ -99,12 +101,18 @@ class WorkerParts(Middleware):
             self._executors.close()
         if self._values is not None:
             self._values.close()
-        unheard = {claimed.claim for claimed in self._broker.taken.values()} | self._broker.unheard
-        try:
-            self._store.run(operations.leave(self._broker.worker_id, self._offer, unheard))
-        except StoreUnavailable:
-            log.warning("could not sign off", reason="store away")
+        self._sign_off()
         log.info("worker stopped")
+
+    def _sign_off(self) -> None:
+        """Give back what was taken and not begun; a connection may have been cut while this thread did not use it."""
+        unheard = {claimed.claim for claimed in self._broker.taken.values()} | self._broker.unheard
+        for pause_seconds in _SIGN_OFF_PAUSES_SECONDS:
+            time.sleep(pause_seconds)
+            with contextlib.suppress(StoreUnavailable):
+                self._store.run(operations.leave(self._broker.worker_id, self._offer, unheard))
+                return
+        log.warning("could not sign off", reason="store away")
 
     def _boot(self, slot_count: int) -> None:
         settings = self._settings

@@ -104,8 +104,14 @@ def is_certainly_base64(document: bytes | Raw) -> bool:
     return len(text) % 4 != 1 and not any(bytes(piece).translate(None, _ALPHABET) for piece in pieces)
 
 
+def is_of_base64_alphabet(text: bytes) -> bool:
+    """Tell whether a text has no other bytes than base64 has, of either alphabet, with its padding."""
+    return not text.translate(None, _ALPHABET_AND_PADDING)
+
+
 _QUOTE = ord('"')
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
+_ALPHABET_AND_PADDING = _ALPHABET + b"="
 _PIECE_BYTES = 1024 * 1024
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
 

@@ -167,7 +167,7 @@ class ThreadWire:
         if self._connection is not None:
             with contextlib.suppress(OSError, redis.RedisError):
                 self._connection.disconnect()
-        self._connection = self._socket = None
+        self._socket = None
 
     def _exchange(self, packed: bytes) -> Any:
         connection = self._socket or self._open()
@@ -180,7 +180,8 @@ class ThreadWire:
         return answer
 
     def _open(self) -> socket.socket:
-        self._connection = self._pool.make_connection()
+        if self._connection is None:  # only one: the pool counts what it ever made, and refuses the hundredth
+            self._connection = self._pool.make_connection()
         self._connection.connect()
         connection: socket.socket = self._connection._sock
         self._socket = connection

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fastprocesses_host.ogc.exceptions import BodyTooLarge, UnsupportedMediaType
 from fastprocesses_host.web.coding import coding_of_body, decode
+from fastprocesses_host.web.long_strings import BodyInParts
 
 BODY_SECONDS: Final = 30.0
 """How long any body may take; larger ones get time by `SLOWEST_BYTES_PER_SECOND`."""
@@ -131,8 +132,13 @@ def declared_length(scope: Scope) -> int:
     return 0
 
 
-async def read_json_body(request: Request) -> bytes:
+async def read_json_body(request: Request, parts: BodyInParts | None = None) -> bytes:
     """Read the body of a request that must be JSON in UTF-8 (RFC 8259, section 8.1).
+
+    Args:
+        request: Whose body.
+        parts: Where its long strings go as they arrive; then their place-holders are in what is returned. Those of
+            compressed bodies stay where they are.
 
     Raises:
         UnsupportedMediaType: 415, the headers say that it is something else.
@@ -140,12 +146,25 @@ async def read_json_body(request: Request) -> bytes:
     """
     coding = coding_of_body(request.headers.getlist("content-encoding"))
     check_content_type(request.headers.get("content-type", ""))
+    if coding is None and parts is not None:
+        return await _read_into(parts, request)
     body = await request.body()
     if coding is None:
         return body
     state = request.app.state
     decoding = partial(decode, body, coding, max_bytes=state.settings.max_body_bytes)
     return await to_thread.run_sync(decoding, limiter=state.parsing)
+
+
+async def _read_into(parts: BodyInParts, request: Request) -> bytes:
+    async for chunk in request.stream():
+        if parts.feed(chunk):
+            await to_thread.run_sync(parts.work)
+    if parts.has_work:
+        await to_thread.run_sync(parts.end)
+    else:
+        parts.end()
+    return parts.text
 
 
 def check_content_type(content_type: str) -> None:

@@ -1,7 +1,10 @@
 """POST `/processes/{id}/execution`: run a process, now or as a job."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from anyio import to_thread
@@ -12,6 +15,7 @@ from fastprocesses_host.catalog import OfferedProcess
 from fastprocesses_host.encodings import offered_outputs
 from fastprocesses_host.inputs import CheckedInput, check_request
 from fastprocesses_host.ogc.conformance import part1_v10
+from fastprocesses_host.ogc.exceptions import InvalidParameterValue
 from fastprocesses_host.ogc.execute import ExecuteRequest, parse_execute_request
 from fastprocesses_host.ogc.jobs import Job, Status, status_info
 from fastprocesses_host.ogc.preferences import ModeChoice, Preferences, choose_mode
@@ -22,12 +26,17 @@ from fastprocesses_host.web.answers import answer
 from fastprocesses_host.web.base_url import urls_of
 from fastprocesses_host.web.body import read_json_body
 from fastprocesses_host.web.callers import caller_of
+from fastprocesses_host.web.long_strings import BodyInParts
 from fastprocesses_host.web.query import preferences_of, wish_of
 from fastprocesses_host.web.render import respond
 from fastprocesses_host.web.resource import resource
 
+_NO_FILES: Final[Mapping[bytes, Path]] = MappingProxyType({})
 _LARGE_BYTES: Final = 64 * 1024
-"""Larger bodies are read and checked in a thread, so that other requests go on."""
+"""Larger bodies are read and checked in a thread, so that other requests go on.
+
+Strings up to this size stay in them in any case, so that no body makes a great number of files.
+"""
 
 
 async def execute(request: Request) -> Response:
@@ -41,26 +50,46 @@ async def execute(request: Request) -> Response:
     urls_of(request)  # a bad Host header is refused before anything runs
     process = request.app.state.host.catalog.get(request.path_params["process_id"])
     preferences = preferences_of(request)
-    execute_request, inputs = await _read(request, process, preferences)
-    choice = _choose_mode(request, process, execute_request, preferences)
-    job = await request.app.state.host.execute(
-        process.description.id,
-        execute_request,
-        choice,
-        inputs=inputs,
-        caller=caller_of(request),
-        disconnected=partial(_left, request),
-    )
+    with _parts_of(request, process) as parts:
+        execute_request, inputs = await _read(request, process, preferences, parts)
+        choice = _choose_mode(request, process, execute_request, preferences)
+        job = await request.app.state.host.execute(
+            process.description.id,
+            execute_request,
+            choice,
+            inputs=inputs,
+            caller=caller_of(request),
+            disconnected=partial(_left, request),
+        )
     return await _answer(request, process, job, choice)
 
 
+@contextmanager
+def _parts_of(request: Request, process: OfferedProcess) -> Iterator[BodyInParts | None]:
+    """Give where long strings of the body go, if any could be an input as they are; they are gone at the end."""
+    state = request.app.state
+    values = state.host.values if process.takes_base64 else None
+    if values is None:
+        yield None
+        return
+    parts = BodyInParts(values, longest_bytes=max(_LARGE_BYTES, state.settings.max_inline_bytes))
+    try:
+        yield parts
+    finally:
+        parts.discard()
+
+
 async def _read(
-    request: Request, process: OfferedProcess, preferences: Preferences
+    request: Request, process: OfferedProcess, preferences: Preferences, parts: BodyInParts | None
 ) -> tuple[ExecuteRequest, Mapping[str, CheckedInput]]:
     """Read and check the body, off the event loop when it is large."""
-    body = await read_json_body(request)
+    body = await read_json_body(request, parts)
     state = request.app.state
-    if len(body) <= _LARGE_BYTES:
+    files = parts.files if parts is not None else _NO_FILES
+    if parts is not None and files:
+        checking = partial(_check_parts, body, parts, files, process, state.settings)
+        execute_request, inputs = await to_thread.run_sync(checking, limiter=state.parsing)
+    elif len(body) <= _LARGE_BYTES:
         execute_request, inputs = _check(body, process, state.settings)
     else:
         execute_request, inputs = await to_thread.run_sync(
@@ -72,8 +101,26 @@ async def _read(
     ), inputs
 
 
+def _check_parts(
+    text: bytes,
+    parts: BodyInParts,
+    files: Mapping[bytes, Path],
+    process: OfferedProcess,
+    settings: Settings,
+) -> tuple[ExecuteRequest, Mapping[str, CheckedInput]]:
+    """Check a body whose long strings are in files; unless each of them is an input, it is judged as a whole."""
+    with suppress(InvalidParameterValue):
+        execute_request, inputs = _check(text, process, settings, files)
+        if {checked.file for checked in inputs.values()} >= set(files.values()):
+            return execute_request, inputs
+    return _check(parts.whole(), process, settings)
+
+
 def _check(
-    body: bytes, process: OfferedProcess, settings: Settings
+    body: bytes,
+    process: OfferedProcess,
+    settings: Settings,
+    files: Mapping[bytes, Path] = _NO_FILES,
 ) -> tuple[ExecuteRequest, Mapping[str, CheckedInput]]:
     execute_request = parse_execute_request(
         body,
@@ -81,7 +128,7 @@ def _check(
         max_number_digits=settings.max_number_digits,
         default_dialect=settings.default_dialect,
     )
-    return execute_request, check_request(process, execute_request)
+    return execute_request, check_request(process, execute_request, files=files)
 
 
 def _choose_mode(

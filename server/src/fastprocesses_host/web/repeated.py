@@ -82,11 +82,17 @@ class _Recorded:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._starts: list[Message] = []
-        self._bodies: list[Message] = []
+        self._body: Message | None = None
+        self._is_streamed = False
         self.is_repeatable = False
 
     async def send(self, message: Message) -> None:
-        (self._starts if message["type"] == "http.response.start" else self._bodies).append(message)
+        if message["type"] == "http.response.start":
+            self._starts.append(message)
+        elif self._body is not None or message.get("more_body", False):
+            self._is_streamed, self._body = True, None  # it may be very long
+        elif not self._is_streamed:
+            self._body = message
         await self._send(message)
 
     @property
@@ -95,7 +101,7 @@ class _Recorded:
         return (
             self.is_repeatable
             and [start["status"] for start in self._starts] == [200]
-            and [body.get("more_body", False) for body in self._bodies] == [False]
+            and self._body is not None
         )
 
     @property
@@ -104,7 +110,7 @@ class _Recorded:
 
     @property
     def body(self) -> bytes:
-        return bytes(self._bodies[0].get("body", b""))
+        return bytes(self._body.get("body", b"")) if self._body is not None else b""
 
 
 def _words(scope: Scope) -> _Words | None:
