@@ -46,6 +46,7 @@ def restarted(running: Command, parts: list[str]) -> None:
     wait_until(lambda: log.read_text().count("has taken over") == before + len(parts), 60, "the restart")
 
 
+@pytest.mark.long
 def test_hangup_replaces_workers_and_host_under_load(folder: Path) -> None:
     environ = PLUGINS | {"FASTPROCESSES_WORKERS": "2"}
     with service(folder, environ=environ) as running:

@@ -92,7 +92,7 @@ def begun(mark: str) -> int:
     return int(Path(mark).read_text())
 
 
-@pytest.mark.parametrize("victim", ["worker process", "command"])
+@pytest.mark.parametrize("victim", ["worker process", pytest.param("command", marks=pytest.mark.long)])
 def test_a_killed_worker_s_jobs_are_final_or_queued_again(site: Site, mark: str, victim: str) -> None:
     worker, host = site.start_worker(), site.start_host()
     once = submit(host, "family", seconds=600, mark=mark)
@@ -213,8 +213,14 @@ def taken_away(store: StoreServer, proxy: StoreProxy, how: str) -> Callable[[], 
     return back
 
 
-@pytest.mark.parametrize("how", ["gone", "stopped", "swallowed"])
-@pytest.mark.parametrize("away_seconds", [5.0, pytest.param(30.0, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("how", "away_seconds"),
+    [
+        ("gone", 4.0),
+        ("swallowed", 4.0),
+        *(pytest.param(how, 30.0, marks=pytest.mark.long) for how in ("gone", "stopped", "swallowed")),
+    ],
+)
 def test_while_the_store_is_away_documents_are_there_and_the_rest_is_refused_at_once(
     own_store: StoreServer, tmp_path: Path, mark: str, how: str, away_seconds: float
 ) -> None:
@@ -326,7 +332,9 @@ def _seconds(host: Service, paths: list[str]) -> dict[str, float]:
     return {path: statistics.median(seconds) for path, seconds in times.items()}
 
 
-@pytest.mark.parametrize("how", ["in order", "at once", "killed"])
+@pytest.mark.parametrize(
+    "how", ["killed", *(pytest.param(how, marks=pytest.mark.long) for how in ("in order", "at once"))]
+)
 def test_nothing_is_lost_when_the_service_is_stopped_and_started(tmp_path: Path, mark: str, how: str) -> None:
     with service(tmp_path, environ=PLUGINS) as first:
         done = submit(first, "double", number=4)
@@ -367,6 +375,7 @@ def _end(running: Command, how: str) -> None:
         running.process.wait()
 
 
+@pytest.mark.long
 def test_many_who_ask_are_refused_while_the_store_is_away_and_served_again(
     own_store: StoreServer, tmp_path: Path
 ) -> None:

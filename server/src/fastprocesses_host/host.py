@@ -471,7 +471,9 @@ class Host:
         for _ in range(2):
             job = self._new_job(process, asked, choice, caller)
             wait = Wait(seconds, disconnected)
-            with self._waiting.of(job.id, wait):  # before it is accepted: a worker may be faster than the answer
+            with self._waiting.of(
+                job.id, wait
+            ):  # before it is accepted: a worker may be faster than the answer
                 if await self._accepted(job, inputs):
                     return await self._outcome(job, wait, seconds, is_bounded=is_bounded)
         raise StoreUnavailable
