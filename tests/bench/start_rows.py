@@ -12,9 +12,11 @@ from tests.support import wait_until
 
 _THIRD_PARTY = (
     "import sys; before = set(sys.modules); import fastprocesses_host.serving\n"
+    "from importlib.util import find_spec\n"
     "names = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
     "names = {name for name in names if not name.startswith(('_', 'fastprocesses'))}\n"
-    "print(','.join(sorted(names - set(sys.stdlib_module_names))))"
+    "names = names - set(sys.stdlib_module_names) - {'cython_runtime'}\n"
+    "print(','.join(sorted(name for name in names if find_spec(name))))"
 )
 
 
