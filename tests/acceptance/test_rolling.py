@@ -124,7 +124,8 @@ def test_each_host_and_worker_is_stopped_and_another_started_under_load(
         no_job_was_lost(clients, last)
 
 
-@pytest.mark.parametrize("parts", ["hosts", pytest.param("workers", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("parts", ["hosts", "workers"])
 def test_hangup_of_each_command_on_a_store_of_the_user(
     folder: Path, own_store: StoreServer, parts: str
 ) -> None:

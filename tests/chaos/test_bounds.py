@@ -92,7 +92,8 @@ def begun(mark: str) -> int:
     return int(Path(mark).read_text())
 
 
-@pytest.mark.parametrize("victim", ["worker process", pytest.param("command", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("victim", ["worker process", "command"])
 def test_a_killed_worker_s_jobs_are_final_or_queued_again(site: Site, mark: str, victim: str) -> None:
     worker, host = site.start_worker(), site.start_host()
     once = submit(host, "family", seconds=600, mark=mark)
@@ -216,8 +217,8 @@ def taken_away(store: StoreServer, proxy: StoreProxy, how: str) -> Callable[[], 
 @pytest.mark.parametrize(
     ("how", "away_seconds"),
     [
-        ("gone", 4.0),
         ("swallowed", 4.0),
+        pytest.param("gone", 4.0, marks=pytest.mark.long),
         *(pytest.param(how, 30.0, marks=pytest.mark.long) for how in ("gone", "stopped", "swallowed")),
     ],
 )

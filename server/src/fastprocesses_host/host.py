@@ -96,6 +96,7 @@ class Host:
         self._catalog = Catalog.from_announcements(())
         self._offers: dict[str, Announcement] = {}
         self._shown: set[str] = set()
+        self._refreshing = asyncio.Lock()
         self._unreadable: set[str] = set()
         self._ids = JobIds()
         self._clock_offset_ms = 0
@@ -610,6 +611,10 @@ class Host:
 
     async def _refresh_catalog(self) -> None:
         """Read what workers offer; a catalog is made only where something changed."""
+        async with self._refreshing:  # messages and ticks ask for it, each at its own time
+            await self._read_catalog()
+
+    async def _read_catalog(self) -> None:
         listed = await self._store.read("ZRANGE", self._keys.offers, 0, -1, "WITHSCORES")
         seen = (
             dict(listed)
@@ -621,8 +626,8 @@ class Host:
             await self._read_offer(name)
         shown = choose_offers(names, self._offers)
         if shown != self._shown and shown:
-            self._shown = shown
             self._catalog = Catalog.from_announcements(self._offers[name] for name in shown)
+            self._shown = shown  # from now on the host is ready
             log.info("catalog changed", processes=len(self._catalog.processes))
         for name in self._offers.keys() - names.keys():
             del self._offers[name]
