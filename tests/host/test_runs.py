@@ -15,7 +15,6 @@ def run_of(claim: str) -> Run:
         asked=AskedResults(),
         attempt=1,
         listed=True,
-        is_waited_for=False,
         limits=Limits(timeout_seconds=1, memory_mb=0),
         inputs={},
     )

@@ -672,21 +672,11 @@ def limits_of(process: OfferedProcess, settings: Settings, *, listed: bool) -> L
 
 def job_as_accepted(job: NewJob) -> Job:
     """Give the job as its record reads right after it was accepted."""
-    return Job(
-        id=job.id,
-        process_id=job.process_id,
-        process_version=job.process_version,
-        environment=job.environment,
-        status=Status.ACCEPTED,
-        created=created_ms(job.id),
-        listed=job.listed,
-        asked=job.asked,
-        max_attempts=job.limits.max_attempts,
-    )
+    return job_as_told(job, Told(status=Status.ACCEPTED))
 
 
 def job_as_told(job: NewJob, told: Told) -> Job:
-    """Give a job that was waited for with the end that its host was told."""
+    """Give a job with the state that its host knows it to have."""
     return Job(
         id=job.id,
         process_id=job.process_id,
@@ -696,6 +686,7 @@ def job_as_told(job: NewJob, told: Told) -> Job:
         created=created_ms(job.id),
         listed=job.listed,
         asked=job.asked,
+        max_attempts=job.limits.max_attempts,
         outputs=told.outputs,
         values=told.values,
         problem=told.problem,

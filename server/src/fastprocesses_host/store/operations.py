@@ -69,7 +69,6 @@ class Claimed(Struct, frozen=True, kw_only=True):
     asked: AskedResults
     attempt: int
     listed: bool
-    is_waited_for: bool
     limits: Limits
     inputs: dict[str, StoredInput]
 
@@ -456,7 +455,7 @@ def _asking(slot: Slot, claim: str, is_again: bool) -> tuple[Argument, ...]:
 def _claimed(answer: Any, claim: str) -> Claimed | None:
     if not answer:
         return None
-    process_id, digest, asked, timeout_ms, run_ms, memory_mb, listed, host, attempt, inputs, job_id = answer
+    process_id, digest, asked, timeout_ms, run_ms, memory_mb, listed, attempt, inputs, job_id = answer
     return Claimed(
         job_id=job_id.decode(),
         claim=claim,
@@ -465,7 +464,6 @@ def _claimed(answer: Any, claim: str) -> Claimed | None:
         asked=asked_of(asked),
         attempt=int(attempt),
         listed=listed != b"0",
-        is_waited_for=host is not None,
         limits=Limits(
             timeout_seconds=int(timeout_ms) / 1000,
             max_run_seconds=int(run_ms) / 1000,

@@ -185,6 +185,20 @@ local function owned(id, claim)
   return found[1] == 'running' and 'ok' or 'final'
 end
 
+-- The running job of a claim; else why it is none, and what it is: then nobody is inside it any more.
+local function running_of(id, claim)
+  local job = job_of(id)
+  if not job then
+    end_lease_of_removed(id)
+    return nil, 'gone'
+  end
+  if job.claim ~= claim then return nil, 'superseded' end
+  if job.status == 'running' then return job end
+  end_lease(job)
+  redis.call('HDEL', job_key(id), 'stp')
+  return nil, 'final', job.status
+end
+
 -- The only way into a final state. `fields` are more pairs for the record, `outcome` what the waiting host is told.
 local function finalise(job, to, fields, outcome)
   local key = job_key(job.id)

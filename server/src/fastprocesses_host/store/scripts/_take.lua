@@ -1,9 +1,9 @@
 -- The next job for a slot of a worker: accepted becomes running under the slot's claim, which its lease keeps from
 -- then on. Nothing is between the queue and the claim that could be lost. nil where nothing waits.
 local function told(job)
-  local answer = read(job.id, 'p', 'pd', 'as', 'ti', 'mr', 'me', 'li', 'wh', 'at', 'in')
-  answer[10] = answer[10] or redis.call('HGETALL', P .. ':i:' .. job.id)
-  answer[11] = job.id
+  local answer = read(job.id, 'p', 'pd', 'as', 'ti', 'mr', 'me', 'li', 'at', 'in')
+  answer[9] = answer[9] or redis.call('HGETALL', P .. ':i:' .. job.id)
+  answer[10] = job.id
   return answer
 end
 

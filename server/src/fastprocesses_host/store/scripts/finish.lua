@@ -9,17 +9,9 @@ local queues, at = list_at(5)
 local id, claim, to = ARGV[at], ARGV[at + 1], ARGV[at + 2]
 
 local function finish()
-  local job = job_of(id)
-  if not job then
-    end_lease_of_removed(id)
-    return 'gone'
-  end
-  if job.claim ~= claim then return 'superseded' end
+  local job, why, status = running_of(id, claim)
+  if not job then return status == to and 'ok' or why end -- the first answer was lost, or it was dismissed meanwhile
   end_lease(job)
-  if job.status ~= 'running' then
-    redis.call('HDEL', job_key(id), 'stp')
-    return job.status == to and 'ok' or 'final' -- the first answer was lost, or it was dismissed meanwhile
-  end
 
   local fields, position = list_at(at + 6)
   local lines

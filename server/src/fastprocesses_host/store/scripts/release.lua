@@ -2,17 +2,8 @@
 -- ARGV: id, claim, untouched (1: its code never ran), reason, problem
 local id, claim = ARGV[1], ARGV[2]
 allow_oom()
-local job = job_of(id)
-if not job then
-  end_lease_of_removed(id)
-  return {'gone'}
-end
-if job.claim ~= claim then return {'superseded'} end
-if job.status ~= 'running' then
-  end_lease(job)
-  redis.call('HDEL', job_key(id), 'stp')
-  return {'final'}
-end
+local job, why = running_of(id, claim)
+if not job then return {why} end
 if ARGV[3] == '1' or job.retryable then
   queue_again(job, true, 0)
   return {'ok', 'accepted'}
