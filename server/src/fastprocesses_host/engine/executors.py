@@ -31,8 +31,6 @@ EXECUTOR_VARIABLE = "FASTPROCESSES_EXECUTOR_ID"
 SPAWN_SECONDS = 30.0
 _LINE_BYTES = 8192
 _NEVER_NS = 0
-_IDLE_SECONDS = 0.5
-"""An executor that did something less than so long ago is taken to be alive; if not, its job meets that."""
 _GAUGE_SECONDS = 0.25
 _MOST_FAILURES = 3
 """After so many bugs in a row a fresh executor may do better: one of them may have spoilt the modules of this one."""
@@ -235,7 +233,7 @@ class Executors:
             ExecutorLost: a new one did not come up.
         """
         while (executor := self._take_idle(source)) is not None:
-            if time.monotonic() - executor.used_seconds < _IDLE_SECONDS or not executor.is_dead:
+            if not executor.is_dead:
                 return executor
             self.discard(executor)
         request = self._request()
