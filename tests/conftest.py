@@ -11,6 +11,7 @@ import pytest
 from fastprocesses_host.private_store import find_program
 from fastprocesses_host.store.client import Store
 from fastprocesses_host.store.keys import Keys
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import StoreServer, short_folder
@@ -22,10 +23,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the long forms of tests too")
 
 
-def pytest_configure() -> None:
-    """Hear what tests send to the programs they start, also where this run was started in the background."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Hear what tests send to the programs they start, also where this run was started in the background.
+
+    Properties are searched without a clock, the machines of tests being shared, and in the same places each time;
+    the long form looks elsewhere every time.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    is_repeatable = not config.getoption("--long")
+    slow = [HealthCheck.too_slow]
+    settings.register_profile(
+        "steady", deadline=None, derandomize=is_repeatable, database=None, suppress_health_check=slow
+    )
+    settings.load_profile("steady")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

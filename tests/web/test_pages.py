@@ -406,6 +406,8 @@ def test_the_gist_of_any_schema_is_a_text(schema):
 def test_small_things_pages_are_made_of():
     assert gist({"type": "number", "minimum": 0, "default": 5}) == "number, ≥ 0, default 5"
     assert gist({"oneOf": [{"type": "string"}, {"enum": [1, "a"]}]}) == "string or one of 1, a"
+    assert gist({"type": ["string", "null"]}) == "string or null"
+    assert gist({"type": None, "minimum": 0}) == "any value, ≥ 0"
     assert media_type("image/tiff; application=geotiff") == "image/tiff; application=geotiff"
     assert media_type('a"><script>') == ""
     assert paragraphs("a\nb\n\n \n- c\n- d\n") == ["a\nb", "- c\n- d"]

@@ -94,6 +94,14 @@ def occurrence(told: Mapping[str, Any]) -> str:
     return f"{least} to {most}" if least else f"0 to {most}, optional"
 
 
+def kinds(told: Any) -> str:
+    """Word a schema's `type`: a name, several, or anything where it is neither."""
+    if isinstance(told, str):
+        return told
+    named = [name for name in told if isinstance(name, str)] if isinstance(told, list | tuple) else []
+    return " or ".join(named) or "any value"
+
+
 def gist(schema: Any) -> str:
     """Tell in a few words what a schema accepts."""
     if not isinstance(schema, Mapping):
@@ -103,8 +111,7 @@ def gist(schema: Any) -> str:
     branches = schema.get("oneOf") or schema.get("anyOf")
     if branches:
         return " or ".join(dict.fromkeys(gist(branch) for branch in branches))
-    told = schema.get("type", "any value")
-    kind = told if isinstance(told, str) else " or ".join(told)
+    kind = kinds(schema.get("type"))
     named = [schema[word] for word in ("format", "contentMediaType") if isinstance(schema.get(word), str)]
     bounds = [
         f"{sign} {schema[word]}"
