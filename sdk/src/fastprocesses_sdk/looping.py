@@ -4,6 +4,7 @@ import contextlib
 import inspect
 from collections.abc import Iterator
 from contextvars import ContextVar, copy_context
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def finished(returned: Any, *, keeps_tasks: bool = False) -> Any:
         returned: By the call.
         keeps_tasks: Whether tasks that it began go on for later calls, where there is one loop for all.
     """
+    if not hasattr(type(returned), "__await__") and not isinstance(returned, GeneratorType):
+        return returned  # what follows takes longer than most of what is returned did
     if not inspect.isawaitable(returned):
         return returned
     if (loop := _loop.get()) is not None:

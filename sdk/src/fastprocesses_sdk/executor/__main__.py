@@ -124,6 +124,7 @@ class Executor:
         self._plugins: dict[str, LoadedPlugin] = {}
         self._surroundings = Surroundings()
         self._process_id = os.getpid()
+        self._workdir = Path()
 
     def serve(self) -> None:
         """Greet the worker, then run what it sends. Does not return."""
@@ -236,8 +237,11 @@ class Executor:
             return Problem(execute.job, execute.claim, "plugin", _text(told(error)), traceback=_traceback())
         self._tell_start(execute, is_expected=is_loaded)
         try:
-            with self._surroundings.job(execute.workdir):
+            try:
+                os.chdir(execute.workdir)
                 outputs = copy_context().run(self._call, plugin, execute, running)
+            finally:
+                self._surroundings.put_back()
         except (KeyboardInterrupt, JobCancelled):
             raise
         except BaseException as error:
@@ -276,7 +280,9 @@ class Executor:
             name: InputValue(data=value.data, media_type=value.media_type, path=value.path, is_checked=True)
             for name, value in execute.inputs.items()
         }
-        job = Job(id=execute.job, workdir=Path(execute.workdir), reporter=running, formats=execute.formats)
+        if str(self._workdir) != execute.workdir:
+            self._workdir = Path(execute.workdir)
+        job = Job(id=execute.job, workdir=self._workdir, reporter=running, formats=execute.formats)
         process = plugin.processes[execute.process]
         encoded = process.run(inputs, job, execute.outputs, execute.formats, plugin.settings)
         return {

@@ -171,6 +171,12 @@ class FrameReader:
         Raises:
             ProtocolError: the bytes are no frames; the connection is of no more use.
         """
+        if not self._buffer and len(data) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(data)
+            if len(data) == _LENGTH.size + length:  # one frame at a time is the usual
+                if (frame := _decode(memoryview(data)[_LENGTH.size :])) is not None:
+                    yield frame
+                return
         self._buffer += data
         while len(self._buffer) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._buffer)
@@ -188,7 +194,7 @@ class FrameReader:
                 yield frame
 
 
-def _decode(body: bytes) -> AnyFrame | None:
+def _decode(body: bytes | memoryview) -> AnyFrame | None:
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError:

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,8 +17,8 @@ _SIGNALS = [
 ]
 """Those that processes and their libraries set."""
 
-_handler: Callable[[int], Any] = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
-"""Without making an enumeration's member of each answer."""
+_handler: Callable[[int], Any] = sys.modules["_signal"].getsignal
+"""That of `signal` makes an enumeration's member of each answer, which takes longer than asking."""
 
 _STREAMS = {"stdout": 1, "stderr": 2}
 
@@ -40,30 +40,29 @@ class Surroundings:
     def settle(self) -> None:
         """Take what is there now for what every job shall find: a plugin was imported, and set what it needs."""
         self._environment = _variables()
+        self._umask = _umask()
         self._switches = [(get, put, get()) for get, put in _SWITCHES]
         self._handlers = [(number, _handler(number)) for number in _SIGNALS]
         self._streams = [(name, getattr(sys, name)) for name in _STREAMS]
 
-    @contextlib.contextmanager
-    def job(self, workdir: str) -> Iterator[None]:
-        """Run a job in its folder; afterwards put back what it changed."""
-        os.chdir(workdir)
-        try:
-            yield
-        finally:
-            os.chdir(self._home)
-            self._put_environment()
-            for get, put, value in self._switches:
-                if get() != value:
-                    put(value)
-            _put_handlers(self._handlers)
-            self._put_standard()
-            for name, stream in self._streams:
-                closed = getattr(stream, "closed", False)
-                setattr(sys, name, stream if not closed else _opened(name))
+    def put_back(self) -> None:
+        """Undo what a job changed; not to be missed, whatever became of the job."""
+        os.chdir(self._home)
+        os.umask(self._umask)
+        self._put_environment()
+        for get, put, value in self._switches:
+            if get() != value:
+                put(value)
+        _put_handlers(self._handlers)
+        self._put_standard()
+        for name, stream in self._streams:
+            if stream.closed:
+                setattr(sys, name, _opened(name))
+            elif getattr(sys, name, None) is not stream:
+                setattr(sys, name, stream)
 
     def _put_environment(self) -> None:
-        if _variables() != self._environment:
+        if os.environ._data != self._environment:  # type: ignore[attr-defined]
             os.environ.clear()
             variables: Any = os.environb if os.supports_bytes_environ else os.environ
             variables.update(self._environment)
@@ -121,7 +120,6 @@ def _set_locale(before: str | None) -> None:
 
 
 _SWITCHES: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = [
-    (_umask, os.umask),
     (sys.gettrace, sys.settrace),
     (sys.getprofile, sys.setprofile),
     (sys.getrecursionlimit, sys.setrecursionlimit),

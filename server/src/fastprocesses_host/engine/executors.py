@@ -73,6 +73,7 @@ class Executor:
         self.used_seconds = 0.0
         self.on_line: OutputLine | None = None
         self.streams: list[_Stream] = []
+        self._output = select.poll()
         self.has_ended = False
         self.is_greeted = False
         self._lock = threading.Lock()
@@ -138,6 +139,17 @@ class Executor:
             self.end()
             raise ExecutorLost(self._process.returncode)
         return []
+
+    def read_output(self) -> None:
+        """Hand out what was printed and is not read yet."""
+        if self._output.poll(0):
+            for stream in self.streams:
+                stream.read()
+
+    def drain(self, stream: "_Stream") -> None:
+        """Count a stream among those of the executor."""
+        self.streams.append(stream)
+        self._output.register(stream.file, select.POLLIN)
 
     def empty_workdir(self) -> bool:
         """Remove what a job left in its folder; tell whether it is as it was.
@@ -207,6 +219,7 @@ class Executors:
 
     def __init__(self, settings: Settings, worker_id: str) -> None:
         self._settings = settings
+        self._slot_count = settings.slot_count
         self._worker_id = worker_id
         self._lock = threading.Lock()
         self._idle: list[Executor] = []
@@ -261,9 +274,8 @@ class Executors:
             self.discard(executor)
             return
         with self._lock:
-            surplus = [one for one in self._idle if len(self._all) > self._settings.slot_count][:1]
-            for one in surplus:
-                self._idle.remove(one)
+            surplus = self._idle[:1] if len(self._all) > self._slot_count else []
+            del self._idle[: len(surplus)]
             self._idle.append(executor)
         for one in surplus:
             self.discard(one)
@@ -272,7 +284,7 @@ class Executors:
         """End an executor; another one is started when none is left."""
         with self._lock:
             self._all.discard(executor)
-            is_short = not self._idle and len(self._all) < self._settings.slot_count
+            is_short = not self._idle and len(self._all) < self._slot_count
             needs_another = is_short and not self._is_closed
         executor.close()
         self._tell_sentinel(f"-{executor.pid}")
@@ -390,7 +402,7 @@ class Executors:
         return executor
 
     def _environment(self, executor_id: str) -> dict[str, str]:
-        threads = str(max(1, (os.cpu_count() or 1) // self._settings.slot_count))
+        threads = str(max(1, (os.cpu_count() or 1) // self._slot_count))
         environment = dict(os.environ)  # our own settings were taken out of it when the worker booted
         environment.update({name: threads for name in _BLAS_VARIABLES if name not in environment})
         environment[EXECUTOR_VARIABLE] = executor_id
@@ -449,7 +461,7 @@ class OutputDrain:
         for name, file in (("stdout", process.stdout), ("stderr", process.stderr)):
             os.set_blocking(file.fileno(), False)
             stream = _Stream(name, file, executor)
-            executor.streams.append(stream)
+            executor.drain(stream)
             self._selector.register(file, selectors.EVENT_READ, stream)
         os.write(self._wake_write, b"!")
 

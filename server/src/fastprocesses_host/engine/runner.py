@@ -5,7 +5,6 @@ import logging
 import os
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -105,9 +104,10 @@ class Runner:
     def _bring_to_end(self, run: Run) -> Claimed | None:
         started_seconds = time.monotonic()
         following = None
-        with ExitStack() as executors:  # kept until the results that lie in its folder are stored
+        attempts: list[Attempt] = []
+        try:
             try:
-                ending = self._attempt(run, executors)
+                ending = self._attempt(run, attempts)
                 ending, following = self._finish(run, ending)
             except Exception:  # a bug of ours, a full disk: the job must not be left running
                 log.exception("the engine failed")
@@ -115,6 +115,9 @@ class Runner:
                     "engine", "The server failed to run the process, or to store its results."
                 )
                 ending, following = self._finish(run, ending)
+        finally:  # only now, since results lie in the folder of the executor until they are stored
+            for attempt in attempts:
+                self._done_with(attempt)
         self._tell_operator(run, ending, round(time.monotonic() - started_seconds, 3))
         return following
 
@@ -128,10 +131,11 @@ class Runner:
                 detail=ending.problem.detail,
                 seconds=seconds,
             )
-        else:
-            log.info("job ended", process=process, ending=_told(ending), seconds=seconds)
+        else:  # of one that is in no list, the caller and the access log know
+            tell = log.info if run.claimed.listed else log.debug
+            tell("job ended", process=process, ending=_told(ending), seconds=seconds)
 
-    def _attempt(self, run: Run, executors: ExitStack) -> Ending:
+    def _attempt(self, run: Run, attempts: "list[Attempt]") -> Ending:
         job = run.claimed
         offer = self._offers.get(job.process_id)
         if offer is None:
@@ -147,11 +151,10 @@ class Runner:
             except ExecutorLost as error:
                 lost = error
                 continue
-            is_loaded = offer.plugin.source in executor.sources
-            attempt = Attempt(run, executor, self._settings, self._memory_bytes, is_loaded=is_loaded)
-            executors.callback(self._done_with, attempt, offer.plugin.source)
+            attempt = Attempt(run, executor, self._settings, self._memory_bytes, offer.plugin.source)
+            attempts.append(attempt)
             try:
-                if not is_loaded:
+                if not attempt.is_loaded:
                     given = self._settings.plugins.of(offer.plugin.name)
                     executor.send(Configure(offer.plugin.source, given))
                 return attempt.watch(self._execute_frame(run, offer, executor.workdir))
@@ -161,9 +164,9 @@ class Runner:
                 lost = error  # it died before the process began: once more, with a fresh one
         return ending_of_stop(run) or endings.died(lost.returncode, while_loading=True)
 
-    def _done_with(self, attempt: "Attempt", source: str) -> None:
+    def _done_with(self, attempt: "Attempt") -> None:
         if attempt.is_reusable:
-            self._executors.give_back(attempt.executor, source)
+            self._executors.give_back(attempt.executor, attempt.source)
         else:
             self._executors.discard(attempt.executor)
 
@@ -345,10 +348,11 @@ class Attempt:
     """One execution in one executor, watched: its frames, time, memory, and whether it has to stop."""
 
     def __init__(
-        self, run: Run, executor: Executor, settings: Settings, memory_bytes: int, *, is_loaded: bool
+        self, run: Run, executor: Executor, settings: Settings, memory_bytes: int, source: str
     ) -> None:
         self.executor = executor
-        self._is_loaded = is_loaded
+        self.source = source
+        self.is_loaded = source in executor.sources
         self.is_reusable = False
         self._run = run
         self._settings = settings
@@ -356,7 +360,7 @@ class Attempt:
         self._longest_seconds = min(limits.timeout_seconds, limits.max_run_seconds)
         self._memory_limit_bytes = limits.memory_mb * endings.BYTES_PER_MB or memory_bytes
         self._deadline_seconds = time.monotonic() + (
-            self._longest_seconds if is_loaded else settings.plugin_load_seconds
+            self._longest_seconds if self.is_loaded else settings.plugin_load_seconds
         )
         self._memory_due_seconds = time.monotonic() + _MEMORY_SECONDS
         self._cancel_ending: Ending | None = None
@@ -387,8 +391,7 @@ class Attempt:
         finally:
             self._run.is_untouched = not self.executor.started.is_set
             self._run.attach(None)
-            for stream in self.executor.streams:
-                stream.read()  # what the job printed last is still in the pipe
+            self.executor.read_output()  # what the job printed last is still in the pipe
             self.executor.on_line = None
 
     def _receive(self) -> list[AnyFrame]:
@@ -402,7 +405,7 @@ class Attempt:
         if getattr(frame, "claim", None) != self._run.claim:
             return None
         if isinstance(frame, Started):
-            self._is_loaded = True
+            self.is_loaded = True
             self._deadline_seconds = time.monotonic() + self._longest_seconds
         elif isinstance(frame, Progress):
             self._run.progress(frame.percent, frame.message)
@@ -464,7 +467,7 @@ class Attempt:
         if self._run.stop is not None:
             return ending_of_stop(self._run)
         if now >= self._deadline_seconds:
-            if not self._is_loaded:
+            if not self.is_loaded:
                 return endings.failed("plugin", "The plugin of the process took too long to load.")
             return endings.timed_out(self._run.claimed.limits)
         if now >= self._memory_due_seconds:
