@@ -4,6 +4,8 @@ import itertools
 import os
 import shutil
 import signal
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     Properties are searched without a clock, the machines of tests being shared, and in the same places each time;
     the long form looks elsewhere every time.
     """
+    remember_bytecode(config)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     is_repeatable = not config.getoption("--long")
@@ -39,21 +42,47 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("steady")
 
 
+def remember_bytecode(config: pytest.Config) -> None:
+    """Have the many programs that tests start compiled once, where nothing may be written beside the source."""
+    if sys.dont_write_bytecode:
+        folder = tempfile.TemporaryDirectory(prefix="fpbytecode", ignore_cleanup_errors=True)
+        config.add_cleanup(folder.cleanup)
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = folder.name
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        sys.dont_write_bytecode = False
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("long") and not config.getoption("--long"):
             item.add_marker(pytest.mark.skip(reason="takes minutes; runs with --long"))
-    items.sort(key=lambda item: "chaos" not in item.nodeid)  # what waits most begins first
+    items.sort(key=lambda item: [not item.nodeid.startswith(start) for start in BEGIN_FIRST])
+
+
+BEGIN_FIRST = (
+    "tests/web/",
+    "tests/docs/",
+    "tests/chaos/",
+    "tests/sdk/test_testing",
+    "tests/host/",
+    "tests/acceptance/",
+)
+"""What takes longest: two that are busy, then many that mostly wait."""
+OF_ONE_SERVICE = ("tests/web/", "tests/cite/", "tests/conformance/", "tests/retention/")
+FILES_APART = ("tests/web/test_schemathesis.py", "tests/web/test_long_strings.py")
+TESTS_APART = ("tests/chaos/test_bounds.py", "tests/chaos/test_kills.py", "tests/acceptance/test_rolling.py")
 
 
 class ByService(LoadScopeScheduling):
     """Runs in one process what shares a service: a folder, a file, or one test that starts its own."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith("tests/chaos/"):
+        file = nodeid.split("::")[0]
+        if file in TESTS_APART:
             return nodeid
-        shared = ("tests/web", "tests/cite", "tests/conformance")
-        return next((folder for folder in shared if nodeid.startswith(folder + "/")), nodeid.split("::")[0])
+        if file in FILES_APART:
+            return file
+        return next((folder for folder in OF_ONE_SERVICE if file.startswith(folder)), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:

@@ -34,7 +34,7 @@ class StoreServer:
 
     def start(self) -> None:
         self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, process_group=0)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
                 connection.connect(str(self._socket))
@@ -56,7 +56,7 @@ def short_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def wait_until(is_true: Callable[[], object], seconds: float = 10.0, what: str = "it") -> None:
+def wait_until(is_true: Callable[[], object], seconds: float = 30.0, what: str = "it") -> None:
     """Ask until the answer is yes."""
     deadline = time.monotonic() + seconds
     while not is_true():

@@ -10,13 +10,17 @@ SERVER = ROOT / "server" / "src" / "fastprocesses_host"
 SDK = ROOT / "sdk" / "src" / "fastprocesses_sdk"
 
 LAYERS = [
-    {"settings", "ogc", "exits", "lifeline", "gathering", "waiting"},
+    {"outbound", "signing", "slots"},
+    {"settings", "ogc", "exits", "lifeline", "gathering", "waiting", "watching", "guarded"},
     {"logs", "readiness", "schemas"},
     {"store"},
     {"catalog", "encodings"},
-    {"inputs"},
-    {"queue", "retirement"},
+    {"inputs", "fetched", "fitting", "subscribers"},
+    {"fingerprint", "sharing"},
+    {"queue", "callback_queue", "retirement"},
     {"engine"},
+    {"uploads"},
+    {"uploaded"},
     {"host", "actors"},
     {"web"},
     {"app"},
@@ -29,12 +33,14 @@ LAYERS = [
 
 HOMES = {
     "starlette": {"web", "app", "asgi_servers"},
-    "dramatiq": {"queue", "retirement", "actors", "engine", "child"},
+    "dramatiq": {"queue", "callback_queue", "retirement", "actors", "engine", "child"},
     "redis": {"store", "queue", "embedded", "supervisor"},
+    "obstore": {"store"},
     "jsonschema": {"schemas"},
     "jsonschema_rs": {"schemas"},
     "typer": {"cli"},
-    "httpx2": {"cli"},
+    "httpx2": {"cli", "guarded"},
+    "httpcore2": {"guarded"},
     "copier": {"cli"},
     "rich": {"cli"},
     "hypercorn": {"asgi_servers"},

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.05
 """Between two requests of a client: what is restarted needs a share of the machine too."""
 
 Ask = Callable[["Client"], None]

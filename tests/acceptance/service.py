@@ -18,7 +18,7 @@ import psutil
 from fastprocesses_host.supervisor import SAME_WISH_SECONDS
 
 COMMAND = str(Path(sys.executable).parent / "fastprocesses-host")
-START_SECONDS = 40.0
+START_SECONDS = 60.0
 DRAIN_SECONDS = 7.0
 
 
@@ -161,7 +161,7 @@ class Service(Command):
         headers = {"Prefer": "respond-async"} if asynchronous else {}
         return self.ask("POST", f"/processes/{process_id}/execution", {"inputs": inputs}, headers)
 
-    def await_status(self, location: str, *wanted: str, seconds: float = 20.0) -> dict[str, Any]:
+    def await_status(self, location: str, *wanted: str, seconds: float = 40.0) -> dict[str, Any]:
         """Ask for a job's status until it is one of those wanted."""
         deadline = time.monotonic() + seconds
         while True:
@@ -187,7 +187,7 @@ def clean_environ() -> dict[str, str]:
 
 
 def run_command(
-    *arguments: str, environ: Mapping[str, str] | None = None, seconds: float = 30.0
+    *arguments: str, environ: Mapping[str, str] | None = None, seconds: float = 60.0
 ) -> subprocess.CompletedProcess[str]:
     """Run `fastprocesses-host` with arguments to its end."""
     return subprocess.run(

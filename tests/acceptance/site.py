@@ -35,7 +35,7 @@ class Site:
         log = self._place() / "log"
         worker = Command(COMMAND, "worker", "--redis-url", self.url, log=log, environ=self.environ)
         self._stack.enter_context(worker)
-        wait_until(lambda: "worker ready" in log.read_text(), 40, "the worker")
+        wait_until(lambda: "worker ready" in log.read_text(), 60, "the worker")
         return worker
 
     def _place(self) -> Path:

@@ -74,7 +74,7 @@ def test_it_works_in_a_pipe(running: Service, mode: list[str]):
         [COMMAND, "execute", "buffer", "-i", "distance=100", "-i", "features=@-", *mode],
         input=json.dumps(BONN).encode(),
         capture_output=True,
-        timeout=30,
+        timeout=60,
         env=clean_environ() | {"FASTPROCESSES_SERVER": running.url},
     )
 
@@ -215,7 +215,7 @@ class Terminal:
         self._primary = primary
         self.shown = ""
 
-    def read_until(self, text: str, seconds: float = 20.0) -> None:
+    def read_until(self, text: str, seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while text not in self.shown:
             ready, _, _ = select.select([self._primary], [], [], max(0.0, deadline - time.monotonic()))
@@ -250,11 +250,11 @@ def newest_job(service: Service) -> dict[str, Any]:
 
 
 def test_progress_is_shown_on_a_terminal_and_a_result_apart_from_it(terminal: Any):
-    shown = terminal("execute", "echo", "-i", "message=hi", "-i", "pause=1", "-o", "message=-")
-    shown.read_until("Waiting for 1 s")
+    shown = terminal("execute", "echo", "-i", "message=hi", "-i", "pause=4", "-o", "message=-")
+    shown.read_until("Waiting for 4 s")
     shown.read_until(" %")
 
-    assert shown.process.communicate(timeout=20)[0] == b"hi"
+    assert shown.process.communicate(timeout=60)[0] == b"hi"
     assert shown.process.returncode == 0
 
 
@@ -265,7 +265,7 @@ def test_interrupting_the_wait_leaves_the_job_and_says_how_to_go_on(running: Ser
     waiting.process.send_signal(signal.SIGINT)
     waiting.read_until("stops it")
 
-    assert waiting.process.wait(20) == Exit.INTERRUPTED
+    assert waiting.process.wait(60) == Exit.INTERRUPTED
     assert f"The job {job} goes on." in waiting.shown
     assert f"fastprocesses-host status --watch {job} --server {running.url}" in waiting.shown
     assert newest_job(running)["status"] == "running"
@@ -279,5 +279,5 @@ def test_interrupting_stops_the_job_where_that_was_said(running: Service, termin
     waiting.process.send_signal(signal.SIGINT)
     waiting.read_until(f"The job {job} is dismissed.")
 
-    assert waiting.process.wait(20) == Exit.INTERRUPTED
+    assert waiting.process.wait(60) == Exit.INTERRUPTED
     assert newest_job(running)["status"] == "dismissed"

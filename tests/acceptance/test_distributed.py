@@ -41,12 +41,12 @@ def test_host_worker_and_bare_dramatiq_share_a_store(users_store: StoreServer, k
         worker.process.terminate()
         with Command(*bare, log=folder / "bare", environ=settings) as dramatiq:
             assert worker.process.wait(DRAIN_SECONDS + 5) == Exit.OK
-            assert survivors(tree, 1) == []
+            assert survivors(tree, 3) == []
             waiting = host.execute("echo", {"message": "by Dramatiq's"}, asynchronous=True)
             host.await_status(waiting.headers["Location"], "successful")
             tree = dramatiq.tree()
             assert dramatiq.stop() == 0
-            assert survivors(tree, 1) == []
+            assert survivors(tree, 3) == []
 
 
 def test_with_worker_everything_but_the_store_is_here(

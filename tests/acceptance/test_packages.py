@@ -26,7 +26,7 @@ UV = os.environ.get("UV") or shutil.which("uv")
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(UV is None, reason="uv is not installed"),
 ]
 

@@ -3,11 +3,14 @@
 import http.client
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
+from fastprocesses_host.cli.caller import Caller
+from fastprocesses_host.cli.following import follow
 from fastprocesses_host.exits import Exit
 
 from tests.acceptance.load import Load, load
@@ -70,10 +73,16 @@ def test_hangup_replaces_workers_and_host_under_load(folder: Path) -> None:
 def test_jobs_and_requests_that_take_longer_than_a_drain_are_brought_to_their_end(folder: Path) -> None:
     """Others would stop them: a restart gives them the time that they may have."""
     environ = PLUGINS | {"FASTPROCESSES_DRAIN_SECONDS": "1"}
-    with service(folder, environ=environ) as running, load(running.url) as clients:
+    with (
+        service(folder, environ=environ) as running,
+        load(running.url) as clients,
+        Caller(running.url) as caller,
+        ThreadPoolExecutor(1) as pool,
+    ):
         mark = folder / "mark"
         long = running.execute("step", {"mark": str(mark)}, asynchronous=True).headers["Location"]
         running.await_status(long, "running")
+        followed = pool.submit(list, follow(caller, caller.place(long)))
         begun = time.monotonic()
         old_host, old_worker = running.child("host"), running.child("worker")
         restarted(running, ["worker", "host"])
@@ -84,6 +93,9 @@ def test_jobs_and_requests_that_take_longer_than_a_drain_are_brought_to_their_en
         mark.touch()
         running.await_status(long, "successful")
         assert survivors([old_worker], 10) == []
+        assert followed.result(60)[-1].info["status"] == "successful", (
+            "who follows a job goes on with the new host"
+        )
     nobody_was_failed(clients)
 
 
@@ -94,12 +106,12 @@ def test_hangup_brings_new_settings_and_bad_ones_change_nothing(folder: Path) ->
         assert running.ask("GET", "/").json["title"] == "before"
         settings.write_text('title = "after"\ndrain_seconds = 3\n')
         restarted(running, ["worker", "host"])
-        wait_until(lambda: running.ask("GET", "/").json["title"] == "after", 10, "the new title")
+        wait_until(lambda: running.ask("GET", "/").json["title"] == "after", 40, "the new title")
         assert "a change of drain_seconds needs a stop and a start" in running.log.read_text()
         settings.write_text('titel = "typo"\n')
         host = running.child("host").pid
         running.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: "nothing is restarted: " in running.log.read_text(), 10, "the sentence")
+        wait_until(lambda: "nothing is restarted: " in running.log.read_text(), 40, "the sentence")
         assert running.ask("GET", "/").json["title"] == "after"
         assert running.child("host").pid == host
 

@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import get_args
 from urllib.parse import urlsplit
@@ -143,13 +143,19 @@ def test_stopping_tells_who_waits_to_come_back(server: str, tmp_path: Path) -> N
     environ = {"FASTPROCESSES_DRAIN_SECONDS": "4", "FASTPROCESSES_RECORD_SYNC_JOBS": "true"}
     with service(tmp_path, "--server", server, environ=environ) as stopping, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(stopping.execute, "echo", {"message": "busy", "pause": 60})
-        _running_job(stopping)
+        address, job_id = urlsplit(stopping.url), _running_job(stopping)
+        followed = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+        followed.request("GET", f"/jobs/{job_id}/events")
+        events = followed.getresponse()
+        assert events.readline().startswith(b"retry: ")
         tree = stopping.tree()
         began = time.monotonic()
         assert stopping.stop(signal.SIGTERM) == Exit.OK
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 4 + 7
         answer = waiting.result()
-        assert survivors(tree, 0.5) == []
+        assert survivors(tree, 3) == []
+        with closing(followed):
+            assert b"being stopped" in events.read(), "who follows a job is sent to the next host"
     assert answer.status == 503
     assert answer.headers["Retry-After"]
 
@@ -179,5 +185,5 @@ def _running_job(running: Service) -> str:
         ]
         return bool(found)
 
-    wait_until(runs, 10, "a running job")
+    wait_until(runs, 40, "a running job")
     return found[0]

@@ -38,6 +38,7 @@ WORKLOADS: dict[str, Workload] = {
     "expiry": jobs_rows.expiry,
     "servers": server_rows.servers,
     "streamed": memory_rows.streamed,
+    "streamed-s3": memory_rows.streamed_s3,
     "idle": memory_rows.idle,
     "cold-start": start_rows.cold_start,
 }
@@ -52,7 +53,14 @@ def main() -> None:
     stolen, ticks = cpu_ticks()
     with (
         tempfile.TemporaryDirectory(prefix="fpbench") as folder,
-        Bench(Path(folder), rounds=options.rounds, scale=options.scale, jobs=options.jobs) as bench,
+        Bench(
+            Path(folder),
+            rounds=options.rounds,
+            scale=options.scale,
+            jobs=options.jobs,
+            megabytes=options.megabytes,
+            s3_url=options.s3,
+        ) as bench,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         for work in chosen.values():
@@ -75,6 +83,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual number of requests")
     parser.add_argument(
         "--jobs", type=int, default=1_000_000, help="jobs in the full store (default 1000000)"
+    )
+    parser.add_argument(
+        "--megabytes", type=int, default=100, help="size of values that are streamed (default 100)"
+    )
+    parser.add_argument(
+        "--s3",
+        default="",
+        metavar="URL",
+        help="an S3 server with the bucket 'values', in place of that of the tests, which is slow with large values",
     )
     parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE.name}")
     options = parser.parse_args()

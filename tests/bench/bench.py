@@ -20,12 +20,18 @@ Measure = Callable[[], Awaitable[float]]
 class Bench:
     """Starts what a workload needs when it is first asked for, stops all of it at the end, and keeps the rows."""
 
-    def __init__(self, folder: Path, *, rounds: int, scale: float, jobs: int) -> None:
+    def __init__(
+        self, folder: Path, *, rounds: int, scale: float, jobs: int, megabytes: int = 100, s3_url: str = ""
+    ) -> None:
         self.folder = folder
         self.rounds = rounds
         self.scale = scale
         self.jobs = jobs
         """How many jobs are in the store where there are to be many."""
+        self.megabytes = megabytes
+        """How large values are that are streamed."""
+        self.s3_url = s3_url
+        """Where an S3 server is; empty: that of the tests is started."""
         self.rows: list[Row] = []
         self.notes: list[str] = []
         """What was measured beside the rows."""

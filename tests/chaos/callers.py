@@ -38,6 +38,7 @@ class Submission(Struct):
     final: str = ""
     """The final state that was seen first."""
     deletions: int = 0
+    has_subscriber: bool = False
 
     @property
     def may_be_removed(self) -> bool:
@@ -64,7 +65,7 @@ class Answer(Struct):
 class Caller:
     """One caller: its thread, its submissions, and the complaints it has."""
 
-    def __init__(self, number: int, seed: int, hosts: list[HostMember], marks: Path) -> None:
+    def __init__(self, number: int, seed: int, hosts: list[HostMember], marks: Path, subscriber: str) -> None:
         self.submissions: list[Submission] = []
         self.complaints: list[str] = []
         self.told: Counter[str] = Counter()
@@ -72,6 +73,7 @@ class Caller:
         self._random = random.Random(f"{seed}/caller-{number}")
         self._hosts = hosts
         self._marks = marks
+        self._subscriber = subscriber
         self._numbers = itertools.count()
         self._may_act = threading.Event()
         self._is_stopped = False
@@ -142,6 +144,7 @@ class Caller:
 
     def _submit(self) -> None:
         submission = self._new(is_waiting=False)
+        submission.has_subscriber = self._random.random() < 0.3
         answer = self._post(submission, {"Prefer": "respond-async"})
         if answer is not None and answer.status == 201:
             submission.job_id = answer.document["jobID"]
@@ -161,7 +164,11 @@ class Caller:
     def _post(self, submission: Submission, headers: dict[str, str]) -> Answer | None:
         work = submission.work
         path = f"/processes/{work.process}/execution"
-        body = json.dumps({"inputs": work.inputs}).encode()
+        request: dict[str, Any] = {"inputs": work.inputs}
+        if submission.has_subscriber:
+            names = ("successUri", "inProgressUri", "failedUri")
+            request["subscriber"] = {name: f"{self._subscriber}{name}" for name in names}
+        body = json.dumps(request).encode()
         answer = self._ask("POST", path, body, {"Content-Type": "application/json", **headers})
         if answer is None:
             return None

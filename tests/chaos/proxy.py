@@ -96,6 +96,9 @@ class StoreProxy:
     async def _listen(self) -> None:
         self._server = await asyncio.start_unix_server(self._accepted, self._socket)
 
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_unix_connection(self._target)
+
     async def _end(self) -> None:
         self._server.close()
         for task in self._tasks:
@@ -115,7 +118,7 @@ class StoreProxy:
             if self.is_refusing:
                 self.done["refused"] += 1
                 return
-            store_reader, store = await asyncio.open_unix_connection(self._target)
+            store_reader, store = await self._connect()
             ours.append(store)
             self._writers.add(store)
             replies = asyncio.create_task(self._pass("replies", store_reader, client))

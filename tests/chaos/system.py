@@ -184,6 +184,10 @@ class System:
             max_queued_jobs=40,
             plugin_load_seconds=20,
             value_store_url=values,
+            outbound_private="127.0.0.1/32",
+            callback_timeout_seconds=5,
+            callback_retry_seconds=0.2,
+            callback_progress_seconds=0.2,
         )
         for name in ("tmp", "marks"):
             (folder / name).mkdir()

@@ -3,7 +3,6 @@
 How long things take on an idle one is the business of the benchmarks.
 """
 
-import os
 import signal
 import statistics
 import threading
@@ -22,56 +21,15 @@ from tests.acceptance.service import Answer, Command, Service, service, survivor
 from tests.acceptance.site import PLUGINS, Site, a_site
 from tests.chaos.proxy import StoreProxy
 from tests.host.engine import is_gone
-from tests.host.plugins import install
 from tests.support import StoreServer, wait_until
 
 SLACK_SECONDS = 4.0
-AT_ONCE_SECONDS = 1.0
-"""What takes milliseconds; the rest is slack."""
 OPERATION_SECONDS = 2.0
 """After so long a silent store counts as away."""
+AT_ONCE_SECONDS = 0.9 * OPERATION_SECONDS
+"""Nobody has waited for the store: it takes milliseconds, and the rest is slack."""
+SOON_TAKEN_FOR_DEAD = {"FASTPROCESSES_LEASE_SECONDS": "2", "FASTPROCESSES_TICK_SECONDS": "0.3"}
 DOCUMENTS = ("/", "/conformance", "/api", "/processes", "/processes/double")
-DEFIANT = '''
-    import os, signal, subprocess, sys, textwrap, time
-    from pathlib import Path
-    import fastprocesses_sdk as fp
-
-    DEAF = """
-    import os, signal, sys, time
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
-    if "daemon" in sys.argv[1]:
-        os.setsid()
-        if os.fork():
-            os._exit(0)
-    open(sys.argv[1], "w").write(str(os.getpid()))
-    while True:
-        time.sleep(60)
-    """
-
-    def deaf(path):
-        subprocess.Popen([sys.executable, "-c", textwrap.dedent(DEAF), path])
-
-    @fp.process
-    def defy(mark: str) -> str:
-        """Hear no signal and no exception, with a deaf child, a deaf daemon, and a fork that spins."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        deaf(mark + ".child")
-        deaf(mark + ".daemon")
-        if (pid := os.fork()) == 0:
-            while True:
-                pass
-        Path(mark + ".fork").write_text(str(pid))
-        while not all(Path(mark + end).exists() for end in (".child", ".daemon")):
-            time.sleep(0.01)
-        Path(mark).write_text(str(os.getpid()))
-        while True:
-            try:
-                sum(range(10_000_000))
-            except BaseException:
-                continue
-'''
 
 
 @pytest.fixture
@@ -113,48 +71,7 @@ def test_a_killed_worker_s_jobs_are_final_or_queued_again(site: Site, mark: str,
     assert time.monotonic() - killed < 10 + 2 * SLACK_SECONDS
     host.await_status(again, "successful")
     assert executor in family
-    wait_until(lambda: all(map(is_gone, family)), 5, "the end of the family")
-
-
-@pytest.mark.parametrize("process", ["defy", "family", "hold-the-gil", "sleep"])
-def test_a_dismissed_job_has_stopped_with_all_that_came_of_it(
-    defied: Service, mark: str, process: str
-) -> None:
-    inputs = {"family": {"seconds": 600}, "sleep": {"seconds": 600}}.get(process, {})
-    location = submit(defied, process, mark=mark, **inputs)
-    pids = [begun(mark)]
-    names = {"defy": ("child", "daemon", "fork"), "family": ("child", "daemon")}.get(process, ())
-    pids += [int(Path(f"{mark}.{name}").read_text()) for name in names]
-    assert not any(map(is_gone, pids))
-
-    assert defied.ask("DELETE", location).json["status"] == "dismissed"
-    wait_until(lambda: all(map(is_gone, pids)), 3 + SLACK_SECONDS, "the end of them all")
-    assert defied.ask("GET", location).json["status"] == "dismissed"
-    assert defied.execute("double", {"number": 2}).body == b"4"
-
-
-@pytest.fixture(scope="module")
-def defied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("defied")
-    path = os.pathsep.join([PLUGINS["PYTHONPATH"], str(install(folder / "plugin", {"defiant": DEFIANT}))])
-    with service(folder, environ=PLUGINS | {"PYTHONPATH": path}) as running:
-        yield running
-
-
-@pytest.mark.parametrize("how", ["segfault", "exit", "abort", "kill"])
-def test_a_crash_is_told_at_once(defied: Service, how: str) -> None:
-    defied.execute("double", {"number": 1})
-    began = time.monotonic()
-    answer = defied.execute("crash", {"how": how})
-    assert answer.status == 500
-    assert b"SIG" in answer.body or b"code 7" in answer.body
-    assert time.monotonic() - began < 1 + SLACK_SECONDS
-
-
-def test_an_executor_killed_from_outside_is_told_at_once(defied: Service, mark: str) -> None:
-    location = submit(defied, "sleep", seconds=600, mark=mark)
-    os.kill(begun(mark), signal.SIGKILL)
-    defied.await_status(location, "failed", seconds=1 + SLACK_SECONDS)
+    wait_until(lambda: all(map(is_gone, family)), 40, "the end of the family")
 
 
 class Looking:
@@ -249,7 +166,7 @@ def test_while_the_store_is_away_documents_are_there_and_the_rest_is_refused_at_
             time.sleep(0.2)
         bring_back()
 
-        wait_until(lambda: host.ask("GET", "/health/ready").status == 200, 15, "the host")
+        wait_until(lambda: host.ask("GET", "/health/ready").status == 200, 40, "the host")
         assert host.await_status(ends_meanwhile, "successful")["progress"] == 100
         assert host.ask("GET", ends_meanwhile + "/results").json == {"result": "seen"}
         assert host.ask("GET", goes_on).json["status"] == "running"
@@ -264,8 +181,7 @@ def test_while_the_store_is_away_documents_are_there_and_the_rest_is_refused_at_
 
 def test_a_machine_that_slept_fails_nothing(own_store: StoreServer, tmp_path: Path, mark: str) -> None:
     """Everything stops for longer than a lease, and the store's clock jumps for everybody."""
-    environ = {"FASTPROCESSES_LEASE_SECONDS": "2", "FASTPROCESSES_TICK_SECONDS": "0.3"}
-    with a_site(tmp_path, own_store.url, environ) as site:
+    with a_site(tmp_path, own_store.url, SOON_TAKEN_FOR_DEAD) as site:
         workers, host = [site.start_worker() for _ in range(2)], site.start_host()
         locations = [submit(host, "step", mark=mark) for _ in range(4)]
         for location in locations:
@@ -283,7 +199,7 @@ def test_a_machine_that_slept_fails_nothing(own_store: StoreServer, tmp_path: Pa
                 _send_all(signal.SIGCONT, [*first, *later])
             time.sleep(1)
 
-        wait_until(lambda: host.ask("GET", "/health/ready").status == 200, 15, "the host")
+        wait_until(lambda: host.ask("GET", "/health/ready").status == 200, 40, "the host")
         time.sleep(2 + 2 + 1)  # what holds recovery off is over
         assert {host.ask("GET", location).json["status"] for location in locations} == {"running"}
         Path(mark).touch()
@@ -325,7 +241,7 @@ def test_nothing_that_is_read_waits_for_what_runs(site: Site, mark: str) -> None
 def _seconds(host: Service, paths: list[str]) -> dict[str, float]:
     """Give the median time of a GET."""
     times: dict[str, list[float]] = {path: [] for path in paths}
-    for _ in range(15):
+    for _ in range(7):
         for path in paths:
             began = time.monotonic()
             assert host.ask("GET", path).status == 200
@@ -337,7 +253,8 @@ def _seconds(host: Service, paths: list[str]) -> dict[str, float]:
     "how", ["killed", *(pytest.param(how, marks=pytest.mark.long) for how in ("in order", "at once"))]
 )
 def test_nothing_is_lost_when_the_service_is_stopped_and_started(tmp_path: Path, mark: str, how: str) -> None:
-    with service(tmp_path, environ=PLUGINS) as first:
+    environ = PLUGINS | SOON_TAKEN_FOR_DEAD
+    with service(tmp_path, environ=environ) as first:
         done = submit(first, "double", number=4)
         first.await_status(done, "successful")
         once = submit(first, "sleep", seconds=600, mark=mark)
@@ -349,7 +266,7 @@ def test_nothing_is_lost_when_the_service_is_stopped_and_started(tmp_path: Path,
         _end(first, how)
         assert survivors(tree) == []
 
-    with service(tmp_path, environ=PLUGINS) as second:
+    with service(tmp_path, environ=environ) as second:
 
         def path(location: str) -> str:
             return location.removeprefix(first.url)

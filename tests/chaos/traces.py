@@ -19,8 +19,12 @@ LASTING = {"meta", "ticks", "offers", "workers", "hosts", "events", "queues"}
 """Keys that stay, of a size that does not grow with the jobs."""
 WAITING = ("accepted", "later", "waiting", "vacant", "turns", "backlog", "parked")
 """Kinds of keys that are there only while jobs wait."""
-RUNNING = ("lease", "inside", "removed")
-"""Kinds of keys that are there only while jobs run."""
+RUNNING = ("lease", "inside", "removed", "calls", "followed", "followers")
+"""Kinds of keys that are there only while jobs run or follow a run, or while subscribers are to be called."""
+PASSING = ("t", "offer", "again", "key", "same", "room", "u")
+"""Kinds of keys that the store forgets by itself, each in its time."""
+COUNTING = {"bytes", "rexp", "rooms", "uploads"}
+"""What is counted of values that lie elsewhere, and what of them is to be removed when."""
 MOST_EVENTS = 11_000
 """The event stream is capped at ten thousand, roughly."""
 
@@ -96,7 +100,7 @@ def unowned_files(settings: Settings) -> list[Path]:
         kept = [client.hget(keys.job(job_id), "il") for job_id in jobs_of(settings)]
         garbage = _texts(client.smembers(keys.garbage))
     for text in [*(text.decode() for text in kept if text), *garbage]:
-        owned |= {location.removeprefix("file:") for location in text.split("\n")}
+        owned |= {line.partition("\t")[0].removeprefix("file:") for line in text.split("\n")}
     folder = settings.value_folder
     return [
         file for file in folder.rglob("*") if file.is_file() and str(file.relative_to(folder)) not in owned
@@ -207,7 +211,7 @@ class _Keys:
             job_id, _, claim = rest.partition(":")
             if kind in ("o", "log") and not claim and job_id not in self._states:
                 yield f"without a job: {name}"
-            has_to_expire = kind in ("t", "offer") or (kind == "o" and claim)
+            has_to_expire = kind in PASSING or (kind == "o" and claim)
             if has_to_expire and self._client.ttl(f"{self._prefix}:{name}") < 0:
                 yield f"never expires: {name}"
         expiring = dict(self._client.zrange(self._prefix + ":exp", 0, -1, withscores=True))
@@ -234,9 +238,24 @@ class _Keys:
         """Keys of no known kind, and known ones that grow."""
         for name in sorted(self._names):
             kind = name.partition(":")[0]
-            known = kind in ("j", "o", "log", "t", "offer", "standing", "jobs", "exp", "d", "i")
-            if not known and kind not in (*WAITING, *RUNNING) and name not in LASTING | {"garbage", "oom"}:
+            known = kind in (
+                "j",
+                "o",
+                "log",
+                "standing",
+                "jobs",
+                "exp",
+                "d",
+                "i",
+                *PASSING,
+                *WAITING,
+                *RUNNING,
+            )
+            if not known and name not in LASTING | COUNTING | {"garbage", "oom"}:
                 yield f"of no known kind: {name}"
+        for job_id in _texts(self._client.zrange(self._prefix + ":rexp", 0, -1)):
+            if job_id not in self._states:
+                yield f"results to expire without a job: {job_id}"
         if "events" in self._names:
             if self._client.xlen(self._prefix + ":events") > MOST_EVENTS:
                 yield "the event stream grows"

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -19,6 +19,7 @@ from tests.chaos.callers import HANGING_SECONDS, Caller, Submission
 from tests.chaos.harm import Harm
 from tests.chaos.mix import BY_CHAOS
 from tests.chaos.system import System, running_system
+from tests.host.receiver import Received, Receiver, receiver
 
 CALLERS = 6
 EVENTS_A_ROUND = 25
@@ -90,8 +91,8 @@ def run(
     folder = Path(tempfile.mkdtemp(prefix="fpchaos-", dir="/tmp"))
     report = Report(seed)
     try:
-        with running_system(seed, folder) as system:
-            _Trial(seed, system, report, tell).run(events)
+        with running_system(seed, folder) as system, receiver() as subscriber:
+            _Trial(seed, system, subscriber, report, tell).run(events)
     finally:
         if keep and report.violations:
             report.folder = str(folder)
@@ -101,14 +102,18 @@ def run(
 
 
 class _Trial:
-    def __init__(self, seed: int, system: System, report: Report, tell: Callable[[str], object]) -> None:
+    def __init__(
+        self, seed: int, system: System, subscriber: Receiver, report: Report, tell: Callable[[str], object]
+    ) -> None:
         self._system = system
+        self._subscriber = subscriber
         self._report = report
         self._tell = tell
         self._begun = time.monotonic()
         self._harm = Harm(seed, system)
         self._callers = [
-            Caller(number, seed, system.hosts, system.folder / "marks") for number in range(CALLERS)
+            Caller(number, seed, system.hosts, system.folder / "marks", subscriber.url())
+            for number in range(CALLERS)
         ]
         self._logs: dict[Path, int] = {}
         self._noted_events = 0
@@ -199,6 +204,7 @@ class _Trial:
         self._violated(*traces.superseded_results(settings, jobs, runs))
         for one in submissions:
             self._violated(*_broken_promises(one, jobs))
+            self._violated(*_untold(one, jobs, self._subscriber.received))
         of_process = {one.job_id: one for one in submissions if one.job_id}
         for job_id, (job, _) in jobs.items():
             self._report.endings[job.reason or str(job.status)] += 1
@@ -231,6 +237,7 @@ class _Trial:
         for caller in self._callers:
             self._report.executions += len(caller.submissions)
             caller.submissions.clear()
+        self._subscriber.received.clear()
         for mark in (self._system.folder / "marks").iterdir():
             mark.unlink()
 
@@ -315,6 +322,20 @@ def _runs_of(submission: Submission) -> list[traces.Run]:
     if not submission.mark.exists():
         return []
     return [traces.Run(*line.split()) for line in submission.mark.read_text().splitlines()]
+
+
+def _untold(
+    one: Submission, jobs: Mapping[str, tuple[Job, str]], received: Iterable[Received]
+) -> Iterator[str]:
+    """Give what the subscriber of a job has not been told of it, or should not have been."""
+    if not one.has_subscriber or one.job_id not in jobs:
+        return
+    calls = [call for call in received if f"/jobs/{one.job_id}>" in call.headers["link"]]
+    told = {call.path.lstrip("/") for call in calls} - {"inProgressUri"}
+    status = str(jobs[one.job_id][0].status)
+    wanted = {"successful": {"successUri"}, "failed": {"failedUri"}}.get(status, set())
+    if told != wanted:
+        yield f"is {status}, and its subscriber was told at {sorted(told)}: {one.job_id}"
 
 
 def _broken_promises(submission: Submission, jobs: dict[str, tuple[Job, str]]) -> list[str]:

@@ -50,6 +50,7 @@ class ForeignServer:
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
+        self._http.handle_error = lambda *_: None  # type: ignore[method-assign] # clients may hang up
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}/api"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()

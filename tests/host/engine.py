@@ -137,7 +137,7 @@ class Engine:
         """Dismiss a job."""
         return self._portal.call(self.host.dismiss, job_id)
 
-    def final(self, job_id: str, seconds: float = 15.0) -> Job:
+    def final(self, job_id: str, seconds: float = 40.0) -> Job:
         """Wait until a job is final, and read it."""
         wait_until(lambda: self.job(job_id).status.is_final, seconds, f"job {job_id}")
         return self.job(job_id)
@@ -172,7 +172,7 @@ def running_engine(
     started = [Worker(settings, folder / f"worker-{number}.log") for number in range(workers)]
     try:
         with running_host(settings, folder) as engine:
-            wait_until(lambda: not engine.host.readiness(), 20, "the engine")
+            wait_until(lambda: not engine.host.readiness(), 60, "the engine")
             yield engine, started
     finally:
         for worker in started:

@@ -16,6 +16,9 @@ from fastprocesses_host.settings import Settings
 from tests.host.engine import Engine, Worker, begun, is_gone, running_engine
 from tests.support import StoreServer, wait_until
 
+SLACK_SECONDS = 8
+"""For a busy machine."""
+
 
 @pytest.fixture(scope="module")
 def running(
@@ -56,10 +59,12 @@ def test_dismissing_stops_whatever_runs(engine: Engine, worker: Worker, mark: st
     begun(mark)
     pid = int(Path(mark).read_text())
     assert engine.dismiss(job_id).status == Status.DISMISSED
-    wait_until(lambda: is_gone(pid), 3 + 2, "the end of the executor")
+    wait_until(lambda: is_gone(pid), 3 + SLACK_SECONDS, "the end of the executor")
     if process_id == "family":
         for name in ("child", "daemon"):
-            wait_until(lambda name=name: is_gone(int(Path(f"{mark}.{name}").read_text())), 2, name)
+            wait_until(
+                lambda name=name: is_gone(int(Path(f"{mark}.{name}").read_text())), SLACK_SECONDS, name
+            )
     if process_id == "sleep-async":
         assert Path(mark + ".cancelled").exists()
     assert engine.job(job_id).status == Status.DISMISSED
@@ -70,7 +75,7 @@ def test_dismissing_stops_whatever_runs(engine: Engine, worker: Worker, mark: st
 def test_a_time_limit_stops_whatever_runs(engine: Engine, kind: str) -> None:
     begun_seconds = time.monotonic()
     job = engine.final(engine.submit("too-long", {"kind": kind}))
-    assert time.monotonic() - begun_seconds < 1 + 3 + 2
+    assert time.monotonic() - begun_seconds < 1 + 3 + SLACK_SECONDS
     assert (job.status, job.reason, job.problem.status) == (Status.FAILED, "timeout", 504)
 
 
@@ -247,8 +252,8 @@ def test_a_stopped_executor_is_ended_by_a_dismissal(engine: Engine, worker: Work
     wait_until(lambda: engine.job(job_id).status == Status.RUNNING, what="the claim")
     begun_seconds = time.monotonic()
     engine.dismiss(job_id)
-    wait_until(lambda: any(is_gone(executor.pid) for executor in executors), 5, "the end of the executor")
-    assert time.monotonic() - begun_seconds < 3 + 1
+    wait_until(lambda: any(is_gone(executor.pid) for executor in executors), 15, "the end of the executor")
+    assert time.monotonic() - begun_seconds < 3 + SLACK_SECONDS
     for executor in executors:
         with contextlib.suppress(psutil.Error):
             executor.resume()

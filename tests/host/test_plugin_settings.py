@@ -82,7 +82,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def running(embedded_store: StoreServer, folder: Path) -> Iterator[tuple[Engine, list[Worker]]]:
     modules = {"processes_with_settings": ""} | {f"start_{name}": start_plugin(name) for name in STARTS}
     (folder / "settings.toml").write_text(FILE)
-    settings = Settings(redis_url=embedded_store.url, key_prefix="settings", slots=2, plugin_load_seconds=4)
+    settings = Settings(redis_url=embedded_store.url, key_prefix="settings", slots=2, plugin_load_seconds=6)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(install(folder / "plugins", modules)))
         patch.setenv("FASTPROCESSES_CONFIG", str(folder / "settings.toml"))
@@ -203,7 +203,7 @@ def test_an_executor_whose_start_failed_is_not_used_again(engine: Engine, folder
 def test_a_start_that_hangs_is_stopped_by_a_limit(engine: Engine, folder: Path) -> None:
     mark = folder / "plugins" / "start_hangs.mark"
     mark.unlink(missing_ok=True)
-    job = engine.final(engine.submit("start-hangs"), 15)
+    job = engine.final(engine.submit("start-hangs"))
     pid = int(mark.read_text())
 
     assert (job.status, job.reason) == (Status.FAILED, "plugin")
@@ -219,7 +219,7 @@ def test_a_job_is_dismissed_while_its_plugin_starts(engine: Engine, folder: Path
     pid = int(mark.read_text())
     engine.dismiss(job_id)
 
-    wait_until(lambda: is_gone(pid), 3 + 2, "the end of the executor")
+    wait_until(lambda: is_gone(pid), 3 + 8, "the end of the executor")
     assert engine.job(job_id).status == Status.DISMISSED
 
 

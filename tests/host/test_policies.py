@@ -10,26 +10,33 @@ import msgspec
 import pytest
 import redis
 from fastprocesses_host.ogc.jobs import Status
+from fastprocesses_host.private_store import find_program
 from fastprocesses_host.settings import Settings
 
 from tests.chaos.traces import strays
 from tests.host.engine import Engine, Worker, running_engine, running_host
 from tests.host.plugins import install
-from tests.support import StoreServer, wait_until
+from tests.support import StoreServer, short_folder, wait_until
 
 RETRY_SECONDS = 0.3
 
 
-@pytest.fixture(autouse=True)
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = install(tmp_path / "plugin", {"processes_with_policies": ""})
-    monkeypatch.setenv("PYTHONPATH", str(folder))
+@pytest.fixture(scope="module", autouse=True)
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    folder = install(tmp_path_factory.mktemp("plugin"), {"processes_with_policies": ""})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder))
+        yield
 
 
 @pytest.fixture
 def settings(own_store: StoreServer) -> Settings:
+    return settings_on(own_store)
+
+
+def settings_on(store: StoreServer) -> Settings:
     return Settings(
-        redis_url=own_store.url, slots=2, lease_seconds=2, tick_seconds=0.3, retry_seconds=RETRY_SECONDS
+        redis_url=store.url, slots=2, lease_seconds=2, tick_seconds=0.3, retry_seconds=RETRY_SECONDS
     )
 
 
@@ -40,10 +47,16 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def engine(settings: Settings, tmp_path: Path) -> Iterator[Engine]:
-    with running_engine(settings, tmp_path) as (engine, _):
-        yield engine
+@pytest.fixture(scope="module")
+def engine(plugin: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One for all tests that harm no more than their own job."""
+    with short_folder() as folder:
+        store = StoreServer(str(find_program()), folder)
+        try:
+            with running_engine(settings_on(store), tmp_path_factory.mktemp("shared")) as (engine, _):
+                yield engine
+        finally:
+            store.kill()
 
 
 def begun(folder: Path, but: set[str]) -> str:
@@ -52,7 +65,7 @@ def begun(folder: Path, but: set[str]) -> str:
     def others() -> set[str]:
         return {file.stem for file in folder.glob("*.begun")} - but
 
-    wait_until(others, 15, "the next job")
+    wait_until(others, 40, "the next job")
     [job_id] = others()
     return job_id
 
@@ -111,7 +124,7 @@ def test_no_more_jobs_run_at_once_than_declared_whatever_ends_them(
             (Status.SUCCESSFUL, ""),
         ]
         assert not (folder / "violated").exists()
-        wait_until(lambda: not strays(settings), 10, "tidiness")
+        wait_until(lambda: not strays(settings), 40, "tidiness")
 
 
 def test_a_process_with_its_own_worker_starts_at_once_when_all_others_are_busy(

@@ -2,7 +2,7 @@
 
 import threading
 
-from fastprocesses_host.queue import Slots
+from fastprocesses_host.slots import Slots
 
 from tests.support import wait_until
 

@@ -10,6 +10,7 @@ import pytest
 from fastprocesses_host.inputs import MAX_FAULTS, check_request
 from fastprocesses_host.ogc.exceptions import InternalError, InvalidParameterValue
 from fastprocesses_host.ogc.execute import ExecuteRequest, parse_execute_request
+from fastprocesses_host.ogc.references import REFERENCED, decode_referenced, encode_referenced
 from fastprocesses_sdk.description import InputDescription
 from hypothesis import given
 
@@ -61,6 +62,78 @@ def check(description: InputDescription, value: Any) -> tuple[Any, str]:
     request = parse_execute_request(json.dumps({"inputs": {"x": value}}).encode())
     checked = check_request(process({"x": description}), request)
     return (msgspec.json.decode(checked["x"].data), checked["x"].media_type) if checked else (None, "absent")
+
+
+REFERENCE = {"href": "https://x/y"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "most", "sent", "kept"),
+    [
+        (OBJECT, 1, REFERENCE, {"href": "https://x/y"}),
+        (OBJECT, 1, [REFERENCE], {"href": "https://x/y"}),
+        (OBJECT, 2, REFERENCE, {"href": "https://x/y"}),
+        (OBJECT, 2, [REFERENCE], [{"href": "https://x/y"}]),
+        (OBJECT, 2, [REFERENCE, {"value": {"a": 1}}], [{"href": "https://x/y"}, {"value": {"a": 1}}]),
+        (
+            BINARY,
+            1,
+            REFERENCE | {"type": "Image/TIFF", "rel": "item", "title": "A"},
+            REFERENCE | {"mediaType": "Image/TIFF"},
+        ),
+        (BINARY, 1, REFERENCE | {"mediaType": TIFF, "encoding": "base64"}, REFERENCE | {"mediaType": TIFF}),
+        (BINARY, 1, REFERENCE | {"format": {"mediaType": TIFF}}, REFERENCE | {"mediaType": TIFF}),
+        (
+            BINARY,
+            2,
+            ["AAEC", REFERENCE | {"type": TIFF}],
+            [{"value": "AAEC", "mediaType": TIFF}, REFERENCE | {"mediaType": TIFF}],
+        ),
+        ({"type": "array", "items": {"type": "integer"}}, 1, REFERENCE, {"href": "https://x/y"}),
+        (
+            BBOX_SCHEMA,
+            1,
+            REFERENCE | {"type": "application/json"},
+            REFERENCE | {"mediaType": "application/json"},
+        ),
+    ],
+)
+def test_references_are_kept_for_the_job(schema, most, sent, kept):
+    """As objects with `href`, alone and in arrays, with the media type they state (S1.3 rules 1 to 3)."""
+    value, media_type = check(described_input(schema, max_occurs=most), sent)
+    assert (value, media_type) == (kept, REFERENCED)
+    document = msgspec.json.encode(value)
+    assert encode_referenced(decode_referenced(document)) == document
+
+
+@pytest.mark.parametrize(
+    ("schema", "href", "read"),
+    [
+        (OBJECT, 'data:application/json,{"a": 1}', ({"a": 1}, "")),
+        (OBJECT, "data:application/json;base64,eyJhIjogMX0=", ({"a": 1}, "")),
+        (OBJECT, "DATA:;charset=utf-8;base64,eyJhIjogMX0", ({"a": 1}, "")),
+        ({"type": "string"}, "data:,a%20b%2Cc", ("a b,c", "")),
+        ({"type": "string"}, "data:,%225%22", ("5", "")),
+        ({"type": "number"}, "data:,5", (5, "")),
+        (BINARY, "data:image/tiff;base64,AAEC", ("AAEC", TIFF)),
+        (BINARY, "data:image/tiff,%00%01%02", ("AAEC", TIFF)),
+        (BINARY, "data:;base64,_-8", ("/+8=", TIFF)),
+        (MIXED, "data:text/xml,<a/>", ("<a/>", GML)),
+        (MIXED, "data:application/xml,<a/>", ("<a/>", "application/xml")),
+        (MIXED, 'data:application/geo%2Bjson,{"coordinates":[]}', (POINT, GEOJSON)),
+        (MIXED, 'data:application/geo+json,{"coordinates":[]}', (POINT, GEOJSON)),
+        (BINARY, "data:image/png;base64,AAEC", None),
+        (OBJECT, "data:application/json,[1]", None),
+        (OBJECT, f"data:application/json,{'[' * 300}", None),
+        (OBJECT, 'data:application/json,{"a": NaN}', None),
+        (BBOX_SCHEMA, 'data:application/json,{"bbox": [1, 2, 3, "4"]}', None),
+    ],
+)
+def test_what_a_data_url_has_is_checked_at_once(schema, href, read):
+    if read is None:
+        assert faults(described_input(schema), {"href": href})[0].startswith("/inputs/x")
+    else:
+        assert check(described_input(schema), {"href": href}) == read
 
 
 def faults(description: InputDescription, value: Any) -> list[str]:
@@ -200,8 +273,10 @@ def test_an_array_stands_for_one_value_of_several_where_only_that_fits():
         (BBOX_SCHEMA, {"bbox": [1, 2, 3, 4, 5]}, ["/inputs/x"]),
         (BBOX_SCHEMA, {"bbox": [1, 2, 3, "4"]}, ["/inputs/x"]),
         (BBOX_SCHEMA, {"bbox": [1, 2, 3, 4], "crs": 4326}, ["/inputs/x/crs"]),
-        ({"type": "string"}, {"href": "http://x/y", "type": "text/plain"}, ["/inputs/x"]),
-        (OBJECT, {"href": "http://x/y", "format": {"mediaType": "application/json"}}, ["/inputs/x"]),
+        ({"type": "string"}, {"href": "http://x/y", "type": "image/png"}, ["/inputs/x"]),
+        (OBJECT, {"href": "http://x/y", "format": {"mediaType": 5}}, ["/inputs/x"]),
+        (OBJECT, {"href": "x/y"}, ["/inputs/x/href"]),
+        (OBJECT, {"href": "data:,{}"}, ["/inputs/x/href"]),
     ],
 )  # fmt: skip
 def test_every_fault_is_told_with_its_place(schema, sent, pointers):
@@ -223,7 +298,7 @@ def test_every_fault_is_told_with_its_place(schema, sent, pointers):
         ({"pattern": "^a+$"}, "b", 'This does not match "^a+$".'),
         ({"format": "date"}, "today", 'This is not a "date".'),
         ({"maximum": 3}, 4, "This is greater than the maximum of 3."),
-        ({"type": "string"}, {"href": "http://x"}, "References are not fetched by this server yet"),
+        ({"type": "string"}, {"href": "ftp://x"}, "URLs of the scheme ftp are not fetched."),
         (GEO, {"value": {"type": "Point"}, "mediaType": GEOJSON}, "Its member coordinates must be given."),
         (GEO, {"value": "<a/>", "mediaType": GEOJSON}, "This must be an object, not a string."),
         (GEO, {"value": PLACE, "mediaType": "text/csv"}, f"Possible: {GEOJSON}, {GML}."),

@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 import pytest
 from fastprocesses_host.ogc.jobs import JobProblem, Status, job_list, status_info, timestamp
-from fastprocesses_host.ogc.links import REL, Urls
+from fastprocesses_host.ogc.links import EVENTS, REL, Urls
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,12 +25,23 @@ def secure(rel: str) -> str:
 @pytest.mark.parametrize(
     ("status", "relations"),
     [
-        (Status.CREATED, ["self", "monitor", LOG, secure(LOG), "up", JOB_LIST, secure(JOB_LIST)]),
-        (Status.ACCEPTED, ["self", "monitor", LOG, secure(LOG), "up", JOB_LIST, secure(JOB_LIST)]),
-        (Status.RUNNING, ["self", "monitor", LOG, secure(LOG), "up", JOB_LIST, secure(JOB_LIST)]),
+        (Status.CREATED, ["self", "monitor", EVENTS, LOG, secure(LOG), "up", JOB_LIST, secure(JOB_LIST)]),
+        (Status.ACCEPTED, ["self", "monitor", EVENTS, LOG, secure(LOG), "up", JOB_LIST, secure(JOB_LIST)]),
+        (Status.RUNNING, ["self", "monitor", EVENTS, LOG, secure(LOG), "up", JOB_LIST, secure(JOB_LIST)]),
         (
             Status.SUCCESSFUL,
-            [RESULTS, secure(RESULTS), "self", "monitor", LOG, secure(LOG), "up", JOB_LIST, secure(JOB_LIST)],
+            [
+                RESULTS,
+                secure(RESULTS),
+                "self",
+                "monitor",
+                EVENTS,
+                LOG,
+                secure(LOG),
+                "up",
+                JOB_LIST,
+                secure(JOB_LIST),
+            ],
         ),
         (
             Status.FAILED,
@@ -39,6 +50,7 @@ def secure(rel: str) -> str:
                 "monitor",
                 EXCEPTIONS,
                 secure(EXCEPTIONS),
+                EVENTS,
                 LOG,
                 secure(LOG),
                 "up",
@@ -46,7 +58,7 @@ def secure(rel: str) -> str:
                 secure(JOB_LIST),
             ],
         ),
-        (Status.DISMISSED, ["self", "monitor", LOG, secure(LOG), "up", JOB_LIST, secure(JOB_LIST)]),
+        (Status.DISMISSED, ["self", "monitor", EVENTS, LOG, secure(LOG), "up", JOB_LIST, secure(JOB_LIST)]),
     ],
 )
 def test_each_state_has_its_links(status, relations):

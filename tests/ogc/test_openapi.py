@@ -89,10 +89,23 @@ def test_every_route_is_described():
         ("/jobs/{jobID}/results", "get"),
         ("/jobs/{jobID}/results/{outputID}", "get"),
         ("/jobs/{jobID}/results/{outputID}/{n}", "get"),
+        ("/jobs/{jobID}/inputs", "get"),
         ("/jobs/{jobID}/log", "get"),
+        ("/jobs/{jobID}/events", "get"),
         ("/health/live", "get"),
         ("/health/ready", "get"),
     }
+
+
+@pytest.mark.parametrize("make", VALIDATORS)
+def test_uploads_are_described_where_there_are_some(make):
+    urls = Urls("https://example.org/ogc", takes_uploads=True)
+    document = make([], urls, title="Test", description="To test with.", version="1.2.3")
+    VALIDATORS[make](msgspec.json.decode(msgspec.json.encode(document))).validate()
+
+    assert document["paths"]["/uploads"].keys() == {"post", "options"}
+    assert document["paths"]["/uploads/{uploadID}"].keys() == {"get", "head", "patch", "delete", "post"}
+    assert "/uploads" not in definition(make=make)["paths"]
 
 
 def test_each_process_has_a_path_with_its_own_inputs():
@@ -105,7 +118,8 @@ def test_each_process_has_a_path_with_its_own_inputs():
     inputs = content["schema"]["properties"]["inputs"]
     assert content["example"] == example
     assert inputs["required"] == ["features", "distance", "boxes"]
-    plain, qualified = inputs["properties"]["distance"]["anyOf"]
+    plain, qualified, link = inputs["properties"]["distance"]["anyOf"]
+    assert link == {"$ref": "#/components/schemas/referencedValue"}
     assert plain["not"] == {"enum": [0]}
     assert qualified["allOf"][1]["properties"]["value"] == plain
     boxes = inputs["properties"]["boxes"]["anyOf"][0]

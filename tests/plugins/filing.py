@@ -39,6 +39,16 @@ def double_file(raster: fp.GeoTIFF, *, job: fp.Job = fp.NO_JOB) -> fp.GeoTIFF:
 
 
 @fp.process
+def scribble(raster: fp.GeoTIFF) -> str:
+    """Write into the file that came in; give what was there."""
+    with raster.open("r+b") as file:
+        before = file.read().decode()
+        file.seek(0)
+        file.write(b"XXX")
+    return before
+
+
+@fp.process
 def every_file(
     table: fp.CSV,
     places: Annotated[Path, fp.Media("application/geo+json")],
@@ -71,6 +81,26 @@ def image(*, job: fp.Job = fp.NO_JOB) -> Annotated[Path, fp.Media("image/png", "
 def stray(path: str) -> fp.CSV:
     """Give a file of somebody else."""
     return Path(path)
+
+
+@fp.process
+def gather(
+    numbers: Annotated[list[int], fp.Input(occurs=(0, 3))] | None = None,
+    images: Annotated[list[fp.PNG], fp.Input(occurs=(0, 3))] | None = None,
+    note: str = "",
+    image: Annotated[bytes, fp.Media("image/png")] = b"",
+    places: fp.FeatureCollection | None = None,
+    box: fp.BBox | None = None,
+) -> dict[str, Any]:
+    """Tell what came."""
+    return {
+        "numbers": numbers,
+        "images": [image.read_bytes().decode() for image in images or ()],
+        "note": note,
+        "image": image.decode(),
+        "places": None if places is None else len(places.features),
+        "box": None if box is None else box.bbox,
+    }
 
 
 class Turn:

@@ -62,7 +62,7 @@ def family(seconds: float, mark: str = "") -> str:
     )
     parent = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {daemon!r}])"
     subprocess.Popen([sys.executable, "-c", parent]).wait()
-    while not Path(mark + ".daemon").exists():
+    while not Path(mark + ".daemon").exists() or not Path(mark + ".daemon").read_text():
         time.sleep(0.01)
     child = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({seconds})"])
     Path(mark + ".child").write_text(str(child.pid))
@@ -177,8 +177,9 @@ def swallow(text: str) -> int:
 
 
 def _touch(mark: str) -> None:
-    if mark:
-        Path(mark).write_text(str(os.getpid()))
+    if mark:  # whoever sees the file can read it
+        Path(mark + ".written").write_text(str(os.getpid()))
+        Path(mark + ".written").rename(mark)
 
 
 @fp.process
@@ -302,3 +303,26 @@ async def ask_client() -> str:
 async def tasks() -> int:
     """Count the tasks that jobs left behind."""
     return sum(task.get_name() == "left" for task in asyncio.all_tasks())
+
+
+@fp.process(deterministic=True)
+def ponder(
+    mark: str, question: str = "", size: int = 2, hold: bool = False, *, job: fp.Job = fp.NO_JOB
+) -> str:
+    """Note the run in the file `mark`; where it is to hold, go on once there is one called `mark`.go."""
+    with Path(mark).open("a") as file:
+        file.write("run\n")
+    job.progress(40, "pondering")
+    job.log("a deep thought")
+    while hold and not Path(mark + ".go").exists():
+        job.check_cancelled()
+        time.sleep(0.01)
+    if question == "moon":
+        raise fp.ProcessError("The moon is not full.", title="Wrong moon", status=409)
+    return "4" * size
+
+
+@fp.process(deterministic=True)
+def ponder_too(mark: str, question: str = "", size: int = 2, hold: bool = False) -> str:
+    """Do what `ponder` does."""
+    return ponder(mark, question, size, hold)

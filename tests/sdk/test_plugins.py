@@ -126,7 +126,7 @@ REASONS = {
     "(at plugin_misspells.py:2); mend it there",
     "unspeakable": "importing plugin_unspeakable failed: U (at plugin_unspeakable.py:3); mend it there",
     "syntax": "SyntaxError",
-    "hangs": "not loaded within 2 seconds; what takes long belongs into a process",
+    "hangs": "not loaded within 6 seconds; what takes long belongs into a process",
     "segfaults": "crashed the process (SIGSEGV); `python -X faulthandler",
     "leaves": "exit code 0",
     "closes": "cut the connection",
@@ -187,7 +187,7 @@ def discovery(tmp_path_factory: pytest.TempPathFactory) -> Discovery:
         install(folder, name, code)
     for name, (attribute, code) in ATTRIBUTES.items():
         install(folder, name, code, attribute)
-    return discovered(folder, load_seconds=2)
+    return discovered(folder, load_seconds=6)
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +237,7 @@ def test_a_plugin_is_not_blamed_for_anothers_doing(tmp_path):
     crashes_in_company = "import os, sys\nif 'plugin_a_mine' in sys.modules: os._exit(7)\n"
     install(tmp_path, "b-victim", crashes_in_company + textwrap.dedent(GOOD.format(name="victim")))
 
-    found = {record.distribution: record.state for record in discovered(tmp_path, load_seconds=10).plugins}
+    found = {record.distribution: record.state for record in discovered(tmp_path, load_seconds=60).plugins}
 
     assert (found["a-mine"], found["b-victim"]) == ("loaded", "loaded")
 
@@ -266,7 +266,7 @@ def wanting(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Discovery]:
         code = f"open({str(folder / f'imported-{number}')!r}, 'w')\n"
         code += textwrap.dedent(GOOD.format(name=f"wants_{number}"))
         install(folder, f"wants-{number}", code, metadata=metadata if wanted else "")
-    return folder, discovered(folder, 10)
+    return folder, discovered(folder, 60)
 
 
 @pytest.mark.parametrize("wanted", SDK_VERSIONS)
@@ -291,7 +291,7 @@ def test_while_one_takes_long_the_others_are_loaded(tmp_path):
     code = f"import pathlib; pathlib.Path({mark!r}).touch()\n" + textwrap.dedent(GOOD.format(name="good"))
     install(tmp_path, "b-good", code)
 
-    found = {record.distribution: record.reason for record in discovered(tmp_path, 30).plugins}
+    found = {record.distribution: record.reason for record in discovered(tmp_path, 60).plugins}
 
     assert [found[name] for name in ("a-waits-0", "a-waits-1", "a-waits-2", "b-good")] == [""] * 4
 

@@ -107,7 +107,7 @@ def test_a_service_ends_with_tests_that_are_killed(tmp_path):
         assert processes_of(tmp_path / "base")
         tests.send_signal(signal.SIGKILL)
 
-    wait_until(lambda: not processes_of(tmp_path), 15, "the end of the service")
+    wait_until(lambda: not processes_of(tmp_path), 40, "the end of the service")
 
 
 def test_tests_that_need_no_service_do_not_pay_for_it(tmp_path):

@@ -4,6 +4,7 @@ import itertools
 from typing import Any
 
 from fastprocesses_host.ogc.jobs import AskedResults, Job
+from fastprocesses_host.ogc.subscribers import Subscriber
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.client import Store
 from fastprocesses_host.store.ids import JobIds
@@ -26,6 +27,8 @@ def new_job(
     waiting_host: str = "",
     mode: str = "async",
     keep_inputs: bool = False,
+    subscriber: Subscriber | None = None,
+    callback_progress_seconds: float = 0.0,
     **limits: float,
 ) -> NewJob:
     now_ms = store.check()
@@ -44,6 +47,8 @@ def new_job(
         asked=AskedResults(response="raw"),
         deadline_ms=deadline_ms,
         keep_inputs=keep_inputs,
+        subscriber=subscriber,
+        callback_progress_seconds=callback_progress_seconds,
     )
 
 

@@ -13,6 +13,7 @@ from fastprocesses_host.store.client import Store, StoreFull
 from fastprocesses_host.store.ids import JobIds, created_ms
 from fastprocesses_host.store.operations import QueueLimits
 from fastprocesses_host.store.records import NewJob, StoredInput, Told, decode_told, encode_told
+from msgspec.structs import replace
 
 from tests.store.steps import (
     IDS,
@@ -82,6 +83,26 @@ def test_a_lost_answer_of_take_loses_no_job(store: Store) -> None:
     assert taken(store, "c1", is_again=True) == ids[0]
     assert taken(store, "c3", is_again=True) == ids[2]  # it never reached the store: now it does
     assert taken(store, "c4", is_again=True) is None
+
+
+def test_what_was_asked_first_and_comes_last_takes_nothing(store: Store) -> None:
+    ids = [accept(store) for _ in range(3)]
+    assert taken(store, "c1", is_again=True) == ids[0]
+    assert taken(store, "c1") is None
+
+    def end(is_again: bool) -> operations.Finished:
+        return store.run(
+            operations.finish(
+                ids[0], "c1", "successful", fields={}, max_log_lines=1, slot=slot(), next_claim="c2",
+                is_again=is_again,
+            )
+        )  # fmt: skip
+
+    second = end(True).next
+    assert second is not None
+    assert second.job_id == ids[1]
+    assert end(False).next is None
+    assert read(store, ids[2]).status == Status.ACCEPTED
 
 
 def test_a_lost_answer_of_finish_and_take_loses_neither(store: Store) -> None:
@@ -339,7 +360,7 @@ def test_the_store_forgets_an_unlisted_job_by_itself(store: Store, keep_inputs: 
         )
     )  # fmt: skip
     assert finished.outcome == "ok"
-    message = subscription.get_message(timeout=5)
+    message = subscription.get_message(timeout=40)
     assert message is not None
     assert message["data"][:36].decode() == job_id
     assert decode_told(message["data"][36:]) == TOLD
@@ -348,7 +369,7 @@ def test_the_store_forgets_an_unlisted_job_by_itself(store: Store, keep_inputs: 
     for name in traces(store, job_id):
         assert job_id in name
         assert 0 < store.redis.pttl(store.keys.prefix + name) <= 500
-    wait_until(lambda: traces(store, job_id) == [], 5, "the end of all traces")
+    wait_until(lambda: traces(store, job_id) == [], 40, "the end of all traces")
     assert left_behind(store) == set()
 
 
@@ -427,7 +448,7 @@ def test_no_path_leaves_a_key_behind(store: Store, path: str, listed: bool, limi
     )  # fmt: skip
     run_through(store, job_id, path)
     store.run(operations.leave("w1", ""))
-    wait_until(lambda: store.run(operations.expire()) + 1 and left_behind(store) == set(), 5, "tidiness")
+    wait_until(lambda: store.run(operations.expire()) + 1 and left_behind(store) == set(), 40, "tidiness")
 
 
 def test_the_list_pages_both_ways_without_gap_or_double(store: Store) -> None:
@@ -464,6 +485,17 @@ def test_an_id_of_another_time_is_refused(store: Store) -> None:
     )
     assert store.run(operations.accept(late, {}, limits=MANY)).outcome == "clock"
     assert left_behind(store) == set()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "outcome"), [(-600, "ok"), (-7 * 3600, "clock"), (60, "clock")], ids=["late", "lost", "ahead"]
+)
+def test_large_inputs_may_take_long_to_be_stored(store: Store, seconds: int, outcome: str) -> None:
+    job, location = new_job(store), "file:02/018bcfe5-6800-77be-a29b-df0345e8cb02.0123456789abcdef"
+    begun = replace(job, id=JobIds().make(created_ms(job.id) + seconds * 1000))
+    inputs = {"data": StoredInput(media_type="image/tiff", location=location)}
+    told = store.run(operations.accept(begun, inputs, limits=MANY, lengths={location: 10**9}))
+    assert told.outcome == outcome
 
 
 def test_the_stock_broker_reads_what_we_enqueue(store: Store, any_store: StoreServer) -> None:

@@ -52,9 +52,10 @@ def test_callers_take_turns(store: Store) -> None:
     ]  # fmt: skip
 
 
-def test_ten_thousand_jobs_of_one_caller_delay_another_by_one(store: Store) -> None:
+@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.long)])
+def test_thousands_of_jobs_of_one_caller_delay_another_by_one(store: Store, count: int) -> None:
     many = QueueLimits(jobs=20_000, of_caller=20_000, of_process=0)
-    for _ in range(10_000):
+    for _ in range(count):
         accept(store, caller="many", limits_of_queue=many)
     other = accept(store, caller="other", limits_of_queue=many)
     assert taken(store, "c1") != other

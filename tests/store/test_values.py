@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fastprocesses_host.store.values import FileValues, NoSuchValue
 
+NOWHERE = Path("/nowhere")
 JOB = "018bcfe5-6800-77be-a29b-df0345e8cb02"
 
 
@@ -24,8 +25,8 @@ def test_bytes_and_files_come_back(values: FileValues, tmp_path: Path) -> None:
         location = values.put(JOB, source)
         with values.open(location) as file:
             assert file.read() == content
-        assert values.path(location).read_bytes() == content
-        assert stat.S_IMODE(values.path(location).stat().st_mode) == 0o600
+        assert values.local(location, NOWHERE).read_bytes() == content
+        assert stat.S_IMODE(values.local(location, NOWHERE).stat().st_mode) == 0o600
     assert stat.S_IMODE(values.folder.stat().st_mode) == 0o700
 
 
@@ -35,7 +36,7 @@ def test_a_file_is_moved_in(values: FileValues, tmp_path: Path) -> None:
     source.chmod(0o644)
     inode = source.stat().st_ino
 
-    path = values.path(values.move(JOB, source))
+    path = values.local(values.move(JOB, source), NOWHERE)
 
     assert path.read_bytes() == b"content"
     assert path.stat().st_ino == inode
@@ -48,7 +49,7 @@ def test_a_file_that_others_hold_is_copied(values: FileValues, tmp_path: Path) -
     source.write_bytes(b"content")
     (tmp_path / "other").hardlink_to(source)
 
-    path = values.path(values.move(JOB, source))
+    path = values.local(values.move(JOB, source), NOWHERE)
     (tmp_path / "other").write_bytes(b"changed")
 
     assert path.read_bytes() == b"content"
@@ -60,7 +61,7 @@ def test_a_file_of_another_file_system_is_copied(values: FileValues) -> None:
         source = Path(folder) / "result.tif"
         source.write_bytes(b"content")
 
-        assert values.path(values.move(JOB, source)).read_bytes() == b"content"
+        assert values.local(values.move(JOB, source), NOWHERE).read_bytes() == b"content"
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
@@ -99,7 +100,7 @@ def test_what_is_deleted_is_gone_and_may_be_deleted_again(values: FileValues) ->
     ],
 )
 def test_other_locations_are_refused(values: FileValues, location: str) -> None:
-    for use in (values.open, values.path, values.delete):
+    for use in (values.open, values.length, values.delete):
         with pytest.raises(NoSuchValue):
             use(location)
 
@@ -107,7 +108,7 @@ def test_other_locations_are_refused(values: FileValues, location: str) -> None:
 def test_links_are_not_followed(values: FileValues, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     location = values.put(JOB, b"x")
-    path = values.path(location)
+    path = values.local(location, NOWHERE)
     path.unlink()
     path.symlink_to(tmp_path / "secret")
     with pytest.raises(NoSuchValue):
@@ -121,7 +122,7 @@ def test_links_are_not_followed(values: FileValues, tmp_path: Path) -> None:
 
 def test_orphans_are_found_when_they_are_old(values: FileValues) -> None:
     location = values.put(JOB, b"x")
-    partial = values.path(location).with_name("." + "x" * 53)
+    partial = values.local(location, NOWHERE).with_name("." + "x" * 53)
     partial.write_bytes(b"half")
     assert list(values.orphans()) == []
     later = partial.stat().st_mtime + 3601
@@ -154,7 +155,7 @@ def test_a_new_file_is_copied_where_it_can_have_one_name_only(
         file.write(b"content")
     monkeypatch.setattr(os, "link", refuse)
 
-    assert values.path(values.link(JOB, path)).read_bytes() == b"content"
+    assert values.local(values.link(JOB, path), NOWHERE).read_bytes() == b"content"
 
 
 def test_a_new_file_that_is_gone_cannot_be_kept(values: FileValues) -> None:

@@ -43,6 +43,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         "FASTPROCESSES_SLOTS": str(SLOTS),
         "FASTPROCESSES_MAX_INLINE_BYTES": "65536",
         "FASTPROCESSES_TRUSTED_PROXIES": "127.0.0.1",
+        "FASTPROCESSES_OUTBOUND_PRIVATE": "127.0.0.0/8",
     }
     with service(folder, environ=environ) as started:
         yield started
@@ -67,7 +68,7 @@ class Client(httpx2.Client):
         return self.await_end(answer.headers["location"])
 
     def await_end(self, url: str) -> str:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 40
         while self.get(url).json()["status"] in ("accepted", "running"):
             assert time.monotonic() < deadline
         return url

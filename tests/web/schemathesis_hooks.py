@@ -7,6 +7,8 @@ from schemathesis.generation.modes import GenerationMode
 
 MAX_LIMIT = 10_000
 
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
+
 
 @schemathesis.hook
 def before_call(_context: Any, case: Any, _kwargs: dict[str, Any]) -> None:

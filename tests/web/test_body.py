@@ -35,7 +35,7 @@ def limited(**limits: float) -> Starlette:
 
 def exchange(address: tuple[str, int], *parts: bytes) -> bytes:
     """Send the parts of a request and read the answer until the server closes."""
-    with closing(socket.create_connection(address, timeout=10)) as connection:
+    with closing(socket.create_connection(address, timeout=40)) as connection:
         for part in parts:
             connection.sendall(part)
         received = b""

@@ -220,18 +220,3 @@ def test_a_problem_never_gives_back_what_is_long(client, method, path, sent):
 
     assert answer.is_client_error
     assert len(answer.content) < 8000
-
-
-@pytest.mark.parametrize(
-    "members", [{"successUri": "https://example.org/"}, {"failedUri": "http://10.0.0.1/"}]
-)
-def test_a_subscriber_that_would_wait_in_vain_is_told(client, members):
-    body = {"inputs": {"name": "x"}, "subscriber": members}
-    answer = client.post("/processes/greet/execution", json=body)
-    silent = client.post(
-        "/processes/greet/execution", json={**body, "subscriber": {}, "subscribers": members}
-    )
-
-    assert (answer.status_code, answer.json()["type"]) == (400, "InvalidParameterValue")
-    assert answer.json()["errors"][0]["pointer"] == "/subscriber"
-    assert silent.status_code == 200

@@ -65,7 +65,7 @@ def test_the_mode_is_what_process_and_preferences_say(client, process_id, prefer
 
 
 def test_a_trailing_blank_does_not_hide_a_preference(running):
-    connection = http.client.HTTPConnection(running.url.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(running.url.removeprefix("http://"), timeout=40)
     headers = {"Prefer": "respond-async ", "Content-Type": JSON}
     with closing(connection):
         connection.request("POST", "/processes/greet/execution", b'{"inputs": {"name": "x"}}', headers)

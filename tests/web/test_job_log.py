@@ -6,6 +6,8 @@ from fastprocesses_host.host import Host
 from fastprocesses_host.settings import Settings
 from starlette.testclient import TestClient
 
+from tests.web.test_pages import check_page
+
 REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 
 
@@ -38,6 +40,26 @@ def test_the_log_is_plain_text_where_that_is_wanted(client, query, headers):
     assert "\x1b" not in answer.text
     assert len(answer.text.splitlines()) == 3
     assert 'warning structured {"number":2}' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("query", "accept"), [("?f=html", "*/*"), ("", "text/html"), ("", "text/html, text/plain, */*;q=0.1")]
+)
+def test_the_log_is_a_page_for_a_browser(client, query, accept):
+    url = client.finished_job("talk", {"inputs": {"lines": 2}}) + "/log"
+    log = client.get(url).json()
+    alternate = next(link["href"] for link in log["links"] if link.get("type") == "text/html")
+    page = check_page(client.get(url + query, headers={"accept": accept}))
+
+    assert alternate == url + "?f=html"
+    assert "4 lines" in page.text
+    assert {"line 0", "line 1", "structured", '{"number": 2}', "warning", "\\x1b[31mred"} <= {
+        word.strip() for word in page.words
+    }
+    assert {link["href"] for link in log["links"] if link["rel"] == "up"} <= page.hrefs
+    newest = check_page(client.get(url + "?f=html&limit=1"))
+    assert "The newest 1 of 4 lines" in newest.text
+    assert "line 0" not in newest.text
 
 
 def test_the_newest_lines_are_kept_and_given(client):

@@ -90,7 +90,7 @@ def test_an_application_without_a_store_does_not_start():
 
 
 def raw_answer(address: tuple[str, int], request: str) -> str:
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=40) as connection:
         connection.sendall(request.encode("latin-1"))
         connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65536), b"")).decode()

@@ -49,10 +49,20 @@ class Declaration(TypedDict, total=False):
     max_attempts: int
     """Of a retryable process; without it 2."""
     deterministic: bool
+    """Equal inputs give equal outputs, always, and nothing else comes of a run: servers may run it once for equal
+    requests, and give its results again. A process that reads the time, a random number or data that change is not."""
     max_concurrent: int
     """No more jobs of it run at a time, on all workers together; the others wait and hold nobody up."""
     queue: str
     """Letters, digits, `_` and `-`: where its jobs wait, apart from those of others, for workers that serve it."""
+    keep_job_seconds: float
+    """How long a job is kept once it has ended; without it as the operator has it."""
+    keep_results_seconds: float
+    """How long its results are, if that is less: of what is large, or nobody's business for longer."""
+    keep_log_seconds: float
+    """How long its log is, if that is less."""
+    keep_inputs: bool
+    """Whether its inputs are kept as long as the job, at `/jobs/{id}/inputs`."""
 
 
 def description_of(function_name: str, text: str, declaration: Declaration) -> ProcessDescription:
@@ -105,6 +115,10 @@ def policy_of(declaration: Declaration) -> Policy:
         deterministic=declaration.get("deterministic", False),
         max_concurrent=declaration.get("max_concurrent"),
         queue=declaration.get("queue", ""),
+        keep_job_seconds=declaration.get("keep_job_seconds"),
+        keep_results_seconds=declaration.get("keep_results_seconds"),
+        keep_log_seconds=declaration.get("keep_log_seconds"),
+        keep_inputs=declaration.get("keep_inputs"),
     )
 
 
@@ -121,7 +135,11 @@ def _is_list_of(kind: Any) -> Callable[[Any], bool]:
 
 
 _KINDS: list[tuple[tuple[str, ...], Callable[[Any], bool], str]] = [
-    (("timeout_seconds",), _is_positive, "a number above 0"),
+    (
+        ("timeout_seconds", "keep_job_seconds", "keep_results_seconds", "keep_log_seconds"),
+        _is_positive,
+        "a number above 0",
+    ),
     (
         ("memory_mb", "max_attempts", "max_concurrent"),
         lambda value: _is_positive(value) and isinstance(value, int),
@@ -133,7 +151,7 @@ _KINDS: list[tuple[tuple[str, ...], Callable[[Any], bool], str]] = [
         lambda value: isinstance(value, str) and bool(_QUEUE.fullmatch(value)) and value != "sync",
         "a name of letters, digits, '_' and '-', other than 'sync'",
     ),
-    (("retryable", "deterministic"), lambda value: isinstance(value, bool), "True or False"),
+    (("retryable", "deterministic", "keep_inputs"), lambda value: isinstance(value, bool), "True or False"),
     (("keywords",), _is_list_of(str), "a list of texts"),
     (("metadata",), _is_list_of(Mapping), "a list of objects, [{...}]"),
 ]

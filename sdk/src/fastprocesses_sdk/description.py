@@ -105,11 +105,19 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_attempts: int = 1
     """Runs that a job may have in all."""
     deterministic: bool = False
-    """Whether equal inputs give equal outputs."""
+    """Whether equal inputs give equal outputs, so that results may be given again instead of another run."""
     max_concurrent: int | None = None
     """No more than this many jobs of the process at a time."""
     queue: str = ""
     """The queue in which its jobs wait, apart from those of others; empty: the default one."""
+    keep_job_seconds: float | None = None
+    """How long a job of it is kept once it has ended, with all that belongs to it."""
+    keep_results_seconds: float | None = None
+    """How long the results are kept; no longer than the job."""
+    keep_log_seconds: float | None = None
+    """How long the log is kept once the job has ended; no longer than the job."""
+    keep_inputs: bool | None = None
+    """Whether the inputs are kept as long as the job, and told to whoever may see it."""
 
 
 class ProcessRecord(Struct, frozen=True, kw_only=True):

@@ -278,6 +278,18 @@ def take_file(document: Path, media: tuple[str, ...], media_type: str) -> Path:
     return write_content(content.media_type, content.data)
 
 
+def own_copy(content: Path, media: tuple[str, ...], media_type: str) -> Path:
+    """Make a file in the job's folder of one that has its content; on the same disk nothing is copied."""
+    file = new_file(suffix_of(media_type if media_type in media else media[0]))
+    try:
+        os.link(content, file)
+    except OSError:  # another disk, or one that has no links
+        import shutil
+
+        shutil.copyfile(content, file)
+    return file
+
+
 def _decode_base64(document: Path, target: Path) -> bool:
     """Decode a JSON string of base64 piece by piece; False where it is written in some rare way."""
     left, has_ended = b"", False

@@ -11,6 +11,7 @@ from fastprocesses_sdk.encoding import encode as encode
 from fastprocesses_sdk.encoding import uncollected
 from fastprocesses_sdk.files import (
     check_file,
+    own_copy,
     own_file,
     read_base64,
     read_content,
@@ -34,12 +35,17 @@ class InputValue(Struct, frozen=True, kw_only=True):
     """As the caller named it; empty: not named."""
     path: str = ""
     """A file that holds the document, instead of `data`."""
+    form: Form = "json"
+    """Of another form it is the content itself, which stands in JSON as a string, binary one in base64."""
     is_checked: bool = False
     """The document fits the schema of the input: whoever took it has looked."""
 
     def content(self) -> bytes:
         """Return the document, wherever it lies."""
-        return Path(self.path).read_bytes() if self.path else self.data
+        content = Path(self.path).read_bytes() if self.path else self.data
+        if self.form == "json":
+            return content
+        return msgspec.json.encode(content if self.form == "binary" else content.decode())
 
 
 class EncodedOutput(Struct, frozen=True, kw_only=True):
@@ -78,9 +84,11 @@ def reader_of(shape: Shape) -> Reader:
 
 def _file_reader(shape: Shape) -> Reader:
     def read(value: InputValue) -> Path:
+        if value.path and value.form != "json":
+            return own_copy(Path(value.path), shape.media, value.media_type)
         if value.path:
             return take_file(Path(value.path), shape.media, value.media_type)
-        content = read_content(msgspec.json.decode(value.data), shape.media, value.media_type)
+        content = read_content(msgspec.json.decode(value.content()), shape.media, value.media_type)
         return write_content(content.media_type, content.data)
 
     return read

@@ -1,16 +1,17 @@
 """The worker's entry point: `dramatiq fastprocesses_host.actors`, configured by the environment.
 
-Importing this module makes the broker and the actor and nothing else; everything a worker needs starts when it boots.
+Importing this module makes the broker and its actors and nothing else; everything a worker needs starts when it boots.
 """
 
 import dramatiq
 
+from fastprocesses_host.callback_queue import ACTOR, Calls
 from fastprocesses_host.engine.worker import WorkerParts, new_worker_id
 from fastprocesses_host.queue import QueueBroker
 from fastprocesses_host.retirement import Retirement
 from fastprocesses_host.settings import Settings, SettingsError
 from fastprocesses_host.store.client import Store
-from fastprocesses_host.store.keys import Keys
+from fastprocesses_host.store.keys import CALLBACK_QUEUE, Keys
 
 
 def create_broker(settings: Settings) -> QueueBroker:
@@ -24,11 +25,16 @@ def create_broker(settings: Settings) -> QueueBroker:
             "A worker needs a store: set FASTPROCESSES_REDIS_URL, for instance redis://localhost."
         )
     store = Store(settings.redis_url, Keys.of(settings.key_prefix))
-    broker = QueueBroker(store, new_worker_id(), settings.slot_count)
+    worker_id = new_worker_id()
+    calls = Calls(worker_id, settings.callback_slots, settings.callback_timeout_seconds)
+    broker = QueueBroker(store, worker_id, settings.slot_count, calls)
     parts = WorkerParts(settings, store, broker)
     broker.add_middleware(parts)
     broker.add_middleware(
-        Retirement(broker.draining.set, lambda: not broker.taken and not parts.runner.runs.all())
+        Retirement(
+            broker.draining.set,
+            lambda: not broker.taken and not parts.runner.runs.all() and broker.calls.wait_until_none(0),
+        )
     )
 
     @dramatiq.actor(broker=broker, actor_name="run_job", queue_name=settings.environment)
@@ -37,6 +43,11 @@ def create_broker(settings: Settings) -> QueueBroker:
         claimed = broker.taken.get(job_id)
         if claimed is not None:  # else somebody else wrote the message, of a job that was never taken
             parts.runner.run(claimed)
+
+    @dramatiq.actor(broker=broker, actor_name=ACTOR, queue_name=CALLBACK_QUEUE)
+    def deliver_callbacks(claim: str) -> None:
+        """Have a subscriber called, by a thread that may wait for it."""
+        parts.subscribers.call(claim)
 
     return broker
 

@@ -16,14 +16,17 @@ from fastprocesses_host.settings import Settings, SettingsError
 from fastprocesses_host.web import (
     api,
     conformance,
+    events,
     execution,
     health,
+    inputs,
     jobs,
     landing,
     log,
     pages,
     processes,
     results,
+    uploads,
 )
 from fastprocesses_host.web.body import BodyLimits
 from fastprocesses_host.web.cors import CrossOrigin
@@ -33,7 +36,21 @@ from fastprocesses_host.web.problems import Problems
 from fastprocesses_host.web.render import RenderedDocuments
 from fastprocesses_host.web.repeated import RepeatedAnswers
 
-RESOURCES = (execution, jobs, results, processes, landing, conformance, api, log, health, pages)
+RESOURCES = (
+    execution,
+    jobs,
+    results,
+    processes,
+    landing,
+    conformance,
+    api,
+    log,
+    inputs,
+    events,
+    uploads,
+    health,
+    pages,
+)
 """Each lists its `ROUTES` and, in `CONFORMANCE`, the classes they earn; `/conformance` declares these.
 
 Routes are tried in this order, so those go first that are asked most often.

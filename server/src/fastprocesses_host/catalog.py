@@ -151,6 +151,10 @@ class Catalog(Struct, frozen=True, kw_only=True):
             languages=all_languages(process.description for process in processes.values()),
         )
 
+    def plugin_version(self, name: str) -> str:
+        """Give the version of the distribution of a plugin; of several environments' that of the first."""
+        return next((plugin.version for plugin in self.plugins if plugin.name == name), "")
+
     def get(self, process_id: str) -> OfferedProcess:
         """Find a process (/req/core/process-exception/no-such-process).
 

@@ -20,6 +20,7 @@ from fastprocesses_host.listening import is_open, listen, local_url_of, url_of
 from fastprocesses_host.part import Launch, Part
 from fastprocesses_host.private_store import PrivateStore, open_private, private_store, synced
 from fastprocesses_host.settings import PREFIX, Settings, SettingsError
+from fastprocesses_host.store.leftovers import remove_unfinished
 from fastprocesses_host.supervisor import Supervisor
 
 _OPEN = "anyone who reaches this machine can run processes: there is no authentication yet"
@@ -76,6 +77,7 @@ def run(
                 redis_url=store.url,
                 value_store_url=settings.value_store_url or f"file://{store.data_dir}/values",
             )
+            remove_unfinished(store.data_dir / "values")
             parts.append(stack.enter_context(_store_part(store, settings)))
             data, with_worker = str(store.data_dir), True
         current.settings = settings

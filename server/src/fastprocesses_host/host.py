@@ -9,16 +9,19 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
+from fastprocesses_sdk.description import Policy
 from msgspec import Struct
 from msgspec.structs import replace
 
 from fastprocesses_host.catalog import Catalog, OfferedProcess
 from fastprocesses_host.engine import endings
-from fastprocesses_host.inputs import CheckedInput
+from fastprocesses_host.inputs import CheckedInput, require_few_references
 from fastprocesses_host.logs import get_logger
+from fastprocesses_host.ogc.events import Seen
 from fastprocesses_host.ogc.exceptions import (
     BodyTooLarge,
     Forbidden,
+    InputsNotKept,
     InvalidQueryParameter,
     JobGone,
     NoSuchJob,
@@ -32,8 +35,11 @@ from fastprocesses_host.ogc.execute import ExecuteRequest
 from fastprocesses_host.ogc.job_filters import JobFilters
 from fastprocesses_host.ogc.jobs import AskedResults, Job, Status
 from fastprocesses_host.ogc.preferences import ModeChoice
+from fastprocesses_host.ogc.repeats import PLAIN, Repeats
 from fastprocesses_host.ogc.results import wants_references
+from fastprocesses_host.ogc.subscribers import Subscriber
 from fastprocesses_host.settings import Settings
+from fastprocesses_host.sharing import Asked, Means, Sharing, is_following
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.announcements import Announcement, announcement_decoder, choose_offers
 from fastprocesses_host.store.client import (
@@ -47,9 +53,23 @@ from fastprocesses_host.store.client import (
 from fastprocesses_host.store.ids import ID_LENGTH, JobIds, created_ms, is_job_id
 from fastprocesses_host.store.keys import FORMAT, Keys, queue_names
 from fastprocesses_host.store.operations import QueueLimits
-from fastprocesses_host.store.records import ANYBODY, Limits, NewJob, StoredInput, Told, decode_told
-from fastprocesses_host.store.values import FileValues, NoSuchValue
+from fastprocesses_host.store.records import (
+    ANYBODY,
+    Limits,
+    NewJob,
+    StoredInput,
+    Told,
+    decode_input,
+    decode_told,
+    lengths_elsewhere,
+)
+from fastprocesses_host.store.rooms import HELD_SECONDS, Room, Rooms
+from fastprocesses_host.store.sharing import Answer
+from fastprocesses_host.store.value_stores import folder_of_values, open_values
+from fastprocesses_host.store.values import NoSuchValue, Values
+from fastprocesses_host.uploads import uploads_of
 from fastprocesses_host.waiting import Unended, Wait, Waiting
+from fastprocesses_host.watching import Watched
 
 MOST_JOBS_A_PAGE = 1000
 LONGEST_LOOK_SECONDS = 0.008
@@ -62,7 +82,8 @@ _DISMISSAL = "dismissal"
 _DISMISSAL_SECONDS = 60.0
 _FAREWELL_SECONDS = 0.5
 """How long a host that stops sees to the jobs whose callers it sends away."""
-_CHUNK_BYTES = 1024 * 1024
+_LINES_A_LOOK, _LINE_BYTES_A_LOOK = 100, 64 * 1024
+"""Of a job's log, for whoever watches it: so much at most is held for a client that is slow to take it."""
 _BACKWARDS, _BACKWARDS_FROM = "-", "="
 """Before the id in a cursor: towards newer jobs, without or with the job itself."""
 _DIRECTIONS = (_BACKWARDS, _BACKWARDS_FROM)
@@ -91,8 +112,12 @@ class Host:
         self._keys = Keys.of(settings.key_prefix)
         self._id = secrets.token_hex(6)
         self._done_suffix = self._id.encode()
+        self._catalog_channel = self._keys.catalog.encode()
         self._store = AsyncStore(settings.redis_url, self._keys)
-        self._values = FileValues(settings.value_folder) if settings.value_folder else None
+        self._values = open_values(settings, patience_seconds=0.0)
+        self._rooms = Rooms(settings, folder_of_values(settings))
+        self.uploads = uploads_of(settings, self._store, self._values, self._rooms)
+        """The uploads of callers; None where there is no value store."""
         self._catalog = Catalog.from_announcements(())
         self._offers: dict[str, Announcement] = {}
         self._shown: set[str] = set()
@@ -101,11 +126,35 @@ class Host:
         self._ids = JobIds()
         self._clock_offset_ms = 0
         self._waiting = Waiting()
+        self.watched = Watched(
+            lambda job_id: self._store.follow(self._keys.changes(job_id)),
+            lambda job_id: self._store.unfollow(self._keys.changes(job_id)),
+            most=settings.max_event_streams,
+            most_of_caller=settings.max_event_streams_per_caller,
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._is_answered = False
         self._was_answered = False
         self._is_full = False
         self._refused = ""
+        self._sharing = Sharing(
+            Means(
+                settings=settings,
+                store=self._store,
+                waiting=self._waiting,
+                new_id=self._new_id,
+                new_job=self._new_job,
+                keeps_inputs=lambda process: keeps_inputs(process, settings),
+                store_inputs=self._store_inputs,
+                drop_inputs=self._drop_inputs,
+                limits=lambda: self._queue_limits,
+                learn=self._learn,
+                dismiss_later=self._dismiss_later,
+                read=self.job,
+                collect=self._collect,
+                successful=successful,
+            )
+        )
 
     async def __aenter__(self) -> Self:
         """Start listening to the store; it need not be there yet."""
@@ -118,6 +167,7 @@ class Host:
     ) -> None:
         """Stop listening; who still waits is told to try again, and what nobody waits for any more is dismissed."""
         self._waiting.send_away()
+        self.watched.send_away()
         await asyncio.sleep(0)  # now their dismissals are under way
         dismissals = [task for task in self._tasks if task.get_name() == _DISMISSAL]
         if dismissals:
@@ -145,9 +195,27 @@ class Host:
         return self._catalog
 
     @property
-    def values(self) -> FileValues | None:
+    def values(self) -> Values | None:
         """The value store, where there is one."""
         return self._values
+
+    def room(self, caller: str, *, holder: str = "", keep_seconds: float = HELD_SECONDS) -> Room:
+        """Give room in the value store for what a caller sends; to be grown before it is written."""
+        return Room(self._rooms, self._store, caller, holder=holder, keep_seconds=keep_seconds)
+
+    def give_back_later(self, room: Room) -> None:
+        """Give room back without waiting for it; what held none costs nothing."""
+        if room.is_held:
+            self._spawn(room.give_back(), "room")
+
+    def forget_later(self, job: Job) -> None:
+        """Have the large values of a job removed that only its caller could see, and has had."""
+        if not job.listed and any(value.location for value in job.outputs.values()):
+            self._spawn(self._forget(job.id), "forget")
+
+    async def _forget(self, job_id: str) -> None:
+        with contextlib.suppress(ServiceUnavailable):  # then it expires a little later
+            await self._store.run(operations.forget(job_id))
 
     def readiness(self) -> list[str]:
         """Give sentences on what is missing; none when jobs can be taken."""
@@ -169,6 +237,7 @@ class Host:
         inputs: Mapping[str, CheckedInput],
         caller: str = ANYBODY,
         disconnected: Callable[[], Awaitable[None]] | None = None,
+        repeats: Repeats = PLAIN,
     ) -> Job:
         """Accept a job; where its caller waits, wait for its end.
 
@@ -179,12 +248,15 @@ class Host:
             inputs: The checked inputs.
             caller: Who asks; callers take turns in the queues, and each may have so many jobs there.
             disconnected: Returns when the caller has gone; its job is dismissed then.
+            repeats: What the caller says of answers that were given before.
 
         Returns:
-            The job: final and successful if it was waited for, accepted or running if not.
+            The job: final and successful if it was waited for, accepted or running if not; successful at once where
+            there are results that may be given.
 
         Raises:
             NoSuchProcess, ProcessFailed, SyncTimeout, BodyTooLarge, TooManyRequests, ServiceUnavailable.
+            KeyReused, JobGone, NothingStored: by what `repeats` says.
         """
         process = self.catalog.get(process_id)
         if self._is_full:
@@ -194,15 +266,33 @@ class Host:
         if self._store.is_away:
             raise StoreUnavailable
         self._require_small(inputs)
-        if choice.mode == "async":
-            return await self._accept(process, request.asked, choice, inputs, caller)
-        if len(self._waiting) >= self.settings.max_waiting_requests:
+        if choice.mode != "async" and len(self._waiting) >= self.settings.max_waiting_requests:
             raise ServiceUnavailable(
                 "Too many requests wait for their results. Try again in a moment, or execute asynchronously with the "
                 "header Prefer: respond-async.",
                 retry_after_seconds=2,
             )
-        return await self._wait(process, request.asked, choice, inputs, caller, disconnected)
+        if self._sharing.is_special(process, repeats):
+            seconds, is_bounded = self._patience(choice)
+            asked = Asked(
+                process=process,
+                plugin_version=self._catalog.plugin_version(process.plugin),
+                request=request,
+                choice=choice,
+                inputs=inputs,
+                caller=caller,
+                repeats=repeats,
+                seconds=seconds,
+                is_bounded=is_bounded,
+                disconnected=disconnected,
+            )
+            if self._sharing.takes(asked):
+                return await self._sharing.execute(asked)
+        if choice.mode == "async":
+            return await self._accept(process, request.asked, choice, inputs, caller, request.subscriber)
+        return await self._wait(
+            process, request.asked, choice, inputs, caller, disconnected, request.subscriber
+        )
 
     async def job(self, job_id: str) -> Job:
         """Read a job.
@@ -242,6 +332,8 @@ class Host:
             self._require_one_of(filters.process_ids)
         if direction and not page.jobs and not page.has_more:  # nothing lies before the first page
             return await self.jobs(limit=limit, filters=filters)
+        if any(is_following(job) for job in page.jobs):
+            page = replace(page, jobs=await self._sharing.all_mirrored(page.jobs))
         return _page(page, last, is_backwards=bool(direction))
 
     async def _filled_page(
@@ -273,6 +365,45 @@ class Host:
         if found is None:
             raise NoSuchJob
         return found
+
+    async def look(self, job_id: str, *, lines_from: int) -> Seen:
+        """Read a job as it is now, and the next lines of its log where logs are shown.
+
+        Args:
+            job_id: The job.
+            lines_from: How many lines there were before the first one wanted.
+
+        Raises:
+            NoSuchJob: there is none of this id.
+        """
+        if not self.settings.show_job_logs:
+            return Seen(job=await self.job(job_id))
+        operation = operations.look(
+            job_id, lines_from=lines_from, limit=_LINES_A_LOOK, max_bytes=_LINE_BYTES_A_LOOK
+        )
+        found = await self._store.run(operation) if is_job_id(job_id) else None
+        if found is None or _is_over(found.job):
+            raise NoSuchJob
+        if is_following(found.job):
+            found = replace(found, job=await self._sharing.mirrored(found.job))
+        return Seen(job=found.job, lines=found.lines, first=found.first, count=found.count)
+
+    async def inputs(self, job_id: str) -> tuple[Job, dict[str, StoredInput]]:
+        """Read the inputs of a job.
+
+        Raises:
+            NoSuchJob: there is none of this id. InputsNotKept: they go when it ends, or went.
+        """
+        job = await self.job(job_id)
+        if not job.keeps_inputs:
+            raise InputsNotKept
+        run = await self._store.read(
+            "HGET", self._keys.job(job_id), "fr"
+        )  # that it follows, and which has them
+        owner = run.decode() if run else job_id
+        found = await self._store.read("HGETALL", self._keys.inputs(owner))
+        flat = found.items() if isinstance(found, dict) else zip(*[iter(found)] * 2, strict=True)
+        return job, {name.decode(): decode_input(data) for name, data in flat}
 
     def _require_one_of(self, process_ids: tuple[str, ...]) -> None:
         if not any(process_id in self._catalog.processes for process_id in process_ids):
@@ -319,16 +450,26 @@ class Host:
             return
         if self._values is None:
             raise ResultNotAvailable("The value lies in a value store that this host does not have.")
+        length = job.outputs[output_id].length
         try:
-            file = await asyncio.to_thread(self._values.open, location)
+            async with contextlib.aclosing(
+                self._values.chunks(location, start, length if stop is None else min(stop, length))
+            ) as chunks:
+                async for chunk in chunks:
+                    yield chunk
         except NoSuchValue:
             raise ResultNotAvailable("The value has expired.") from None
-        with file:
-            file.seek(start)
-            left = (job.outputs[output_id].length if stop is None else stop) - start
-            while left > 0 and (chunk := await asyncio.to_thread(file.read, min(left, _CHUNK_BYTES))):
-                left -= len(chunk)
-                yield chunk
+
+    async def signed_url(self, job: Job, output_id: str) -> str | None:
+        """Give a URL of the object store for one output value; None where it does not lie in one."""
+        location = job.outputs[output_id].location
+        if not location or self._values is None:
+            return None
+        seconds = self.settings.signed_url_seconds
+        try:
+            return await asyncio.to_thread(self._values.signed_url, location, seconds=seconds)
+        except NoSuchValue:
+            raise ResultNotAvailable("The value has expired.") from None
 
     async def output_bytes(self, job: Job, output_id: str) -> bytes:
         """Give the bytes of one output value.
@@ -343,12 +484,13 @@ class Host:
     async def _small_value(self, job: Job, output_id: str) -> bytes:
         if output_id in job.values:
             return job.values[output_id]
-        data: bytes | None = await self._store.read("HGET", self._keys.values(job.id), output_id)
+        data: bytes | None = await self._store.read("HGET", self._keys.values(job.values_of), output_id)
         if data is None:
             raise ResultNotAvailable("The value has expired.")
         return data
 
     def _require_small(self, inputs: Mapping[str, CheckedInput]) -> None:
+        require_few_references(inputs, self.settings.max_references)
         limit = self.settings.max_value_bytes
         for name, value in inputs.items():
             if (length := value.length) > limit:
@@ -356,29 +498,36 @@ class Host:
                     f"The input {name} has {length} bytes; {limit} is the most a value may have."
                 )
 
-    async def _store_inputs(self, job_id: str, inputs: Mapping[str, CheckedInput]) -> dict[str, StoredInput]:
+    async def _store_inputs(
+        self, job_id: str, inputs: Mapping[str, CheckedInput], caller: str
+    ) -> dict[str, StoredInput]:
         stored: dict[str, StoredInput] = {}
         try:
             for name, value in inputs.items():
-                stored[name] = await self._store_input(job_id, value)
+                stored[name] = await self._store_input(job_id, value, caller)
         except BaseException:  # a full disk, a caller who went
             await asyncio.shield(self._drop_inputs(stored))
             raise
         return stored
 
-    async def _store_input(self, job_id: str, value: CheckedInput) -> StoredInput:
+    async def _store_input(self, job_id: str, value: CheckedInput, caller: str) -> StoredInput:
+        if self.uploads is not None and value.referenced is not None and value.referenced.names_uploads:
+            return await self.uploads.pinned(job_id, value.referenced)
         if self._values is None or value.length <= self.settings.max_inline_bytes:
             return StoredInput(value.data, value.media_type)
         if value.file is not None:
             location = await asyncio.to_thread(self._values.link, job_id, value.file)
         else:
-            location = await asyncio.to_thread(self._values.put, job_id, value.data)
+            async with self.room(caller) as room:
+                await room.grow(value.length)
+                location = await asyncio.to_thread(self._values.put, job_id, value.data)
         return StoredInput(media_type=value.media_type, location=location)
 
     async def _drop_inputs(self, inputs: Mapping[str, StoredInput]) -> None:
         for value in inputs.values():
-            if value.location and self._values is not None:
-                await asyncio.to_thread(self._values.delete, value.location)
+            for location in lengths_elsewhere(value):
+                if self._values is not None:
+                    await asyncio.to_thread(self._values.delete, location)
 
     @property
     def _queue_limits(self) -> QueueLimits:
@@ -393,10 +542,17 @@ class Host:
         return self._ids.make(time.time_ns() // 1_000_000 + self._clock_offset_ms)
 
     def _new_job(
-        self, process: OfferedProcess, asked: AskedResults, choice: ModeChoice, caller: str = ANYBODY
+        self,
+        process: OfferedProcess,
+        asked: AskedResults,
+        choice: ModeChoice,
+        caller: str = ANYBODY,
+        subscriber: Subscriber | None = None,
     ) -> NewJob:
         settings = self.settings
-        listed = choice.mode != "sync" or settings.record_sync_jobs or wants_references(asked)
+        subscriber = subscriber if subscriber and subscriber.wants_calls else None
+        needs_address = subscriber is not None or wants_references(asked)
+        listed = choice.mode != "sync" or settings.record_sync_jobs or needs_address
         is_sync = choice.mode != "async"
         deadline_ms = (
             time.time_ns() // 1_000_000 + self._clock_offset_ms + settings.sync_timeout_seconds * 1000
@@ -416,7 +572,9 @@ class Host:
             caller=caller,
             waiting_host=self._id if is_sync else "",
             deadline_ms=round(deadline_ms) if choice.mode == "sync" else None,
-            keep_inputs=settings.keep_inputs,
+            keep_inputs=listed and keeps_inputs(process, settings),
+            subscriber=subscriber,
+            callback_progress_seconds=settings.callback_progress_seconds,
         )
 
     async def _accept(
@@ -426,28 +584,41 @@ class Host:
         choice: ModeChoice,
         inputs: Mapping[str, CheckedInput],
         caller: str,
+        subscriber: Subscriber | None = None,
     ) -> Job:
         """Have the store take a job; its id is made anew once if our idea of the store's clock was wrong."""
         for _ in range(2):
-            job = self._new_job(process, asked, choice, caller)
+            job = self._new_job(process, asked, choice, caller, subscriber)
             if await self._accepted(job, inputs):
                 return job_as_accepted(job)
         raise StoreUnavailable
 
     async def _accepted(self, job: NewJob, inputs: Mapping[str, CheckedInput]) -> bool:
         """Tell whether the store took the job; false where its id is of another time than the store's."""
-        stored = await self._store_inputs(job.id, inputs)
+        stored = await self._store_inputs(job.id, inputs, job.caller)
+        lengths = {value.location: inputs[name].length for name, value in stored.items() if value.location}
         try:
-            answer = await self._store.run(operations.accept(job, stored, limits=self._queue_limits))
+            answer = await self._store.run(
+                operations.accept(job, stored, limits=self._queue_limits, lengths=lengths)
+            )
         except StoreUnavailable:
             self._dismiss_later(job.id)  # it may have been taken, and its caller will never know
             raise
         except ServiceUnavailable:
             await self._drop_inputs(stored)
             raise
-        self._clock_offset_ms = answer.now_ms - time.time_ns() // 1_000_000
         if answer.outcome != "ok":
             await self._drop_inputs(stored)
+        self._learn(answer)
+        return answer.outcome == "ok"
+
+    def _learn(self, answer: operations.Accepted | Answer) -> None:
+        """Take the store's time from an answer.
+
+        Raises:
+            TooManyRequests, ServiceUnavailable: a limit is reached.
+        """
+        self._clock_offset_ms = answer.now_ms - time.time_ns() // 1_000_000
         if answer.outcome == "caller-full":
             raise TooManyRequests(
                 "Too many of your jobs are waiting. Send this again when some of them have ended, or dismiss some.",
@@ -457,7 +628,6 @@ class Host:
             raise ServiceUnavailable(_FULL_QUEUES[answer.outcome], retry_after_seconds=10)
         if answer.outcome == "clock":
             self._ids = JobIds()  # the old ones would go on from a time that never was
-        return answer.outcome == "ok"
 
     async def _wait(
         self,
@@ -467,10 +637,11 @@ class Host:
         inputs: Mapping[str, CheckedInput],
         caller: str,
         disconnected: Callable[[], Awaitable[None]] | None,
+        subscriber: Subscriber | None,
     ) -> Job:
         seconds, is_bounded = self._patience(choice)
         for _ in range(2):
-            job = self._new_job(process, asked, choice, caller)
+            job = self._new_job(process, asked, choice, caller, subscriber)
             wait = Wait(seconds, disconnected)
             with self._waiting.of(
                 job.id, wait
@@ -529,17 +700,21 @@ class Host:
         if not is_job_id(job_id):
             return "gone"
         found = await self._store.run(operations.job(job_id))
-        is_over = isinstance(found, Job) and found.status.is_final and not found.listed
-        return "gone" if is_over else found  # its caller was told all there is
+        if isinstance(found, Job) and is_following(found):
+            return await self._sharing.mirrored(found)
+        return "gone" if isinstance(found, Job) and _is_over(found) else found
 
     async def _listen(self) -> None:
         """Hear of the ends of jobs at once, and of what workers offer."""
         async for _ in self._store.listen(self._hear, self._keys.done(self._id), self._keys.catalog):
+            self.watched.wake_all()
             await self._quietly(self._reread_waiting())
 
     def _hear(self, channel: bytes, data: bytes) -> None:
         if channel.endswith(self._done_suffix):
             self._waiting.tell(data[:ID_LENGTH].decode(), data[ID_LENGTH:])
+        elif channel != self._catalog_channel:
+            self.watched.wake(channel[-ID_LENGTH:].decode())
         else:
             self._spawn(self._quietly(self._refresh_catalog()), "catalog")
 
@@ -655,6 +830,11 @@ class Host:
             log.exception("the host's own work failed")
 
 
+def _is_over(job: Job) -> bool:
+    """Whether a job is none any more for those who ask: its caller was told all there is."""
+    return job.status.is_final and not job.listed
+
+
 def limits_of(process: OfferedProcess, settings: Settings, *, listed: bool) -> Limits:
     """Decide what a job may use: by its process, else by the settings; decided once, when it is accepted."""
     policy = process.policy
@@ -666,8 +846,28 @@ def limits_of(process: OfferedProcess, settings: Settings, *, listed: bool) -> L
         max_concurrent=policy.max_concurrent or 0,
         max_queue_seconds=settings.max_queue_seconds,
         max_run_seconds=settings.max_run_seconds,
-        ttl_seconds=settings.job_ttl_seconds if listed else settings.unlisted_job_ttl_seconds,
+        **_lifetimes(policy, settings, listed=listed),
     )
+
+
+def keeps_inputs(process: OfferedProcess, settings: Settings) -> bool:
+    """Whether the inputs of jobs are kept: as the process has it, else the settings."""
+    kept = process.policy.keep_inputs
+    return settings.keep_inputs if kept is None else kept
+
+
+def _lifetimes(policy: Policy, settings: Settings, *, listed: bool) -> dict[str, float]:
+    """Decide how long a job is kept once it has ended, and what of it for less."""
+    if not listed:
+        return {"ttl_seconds": settings.unlisted_job_ttl_seconds}
+    ttl_seconds = policy.keep_job_seconds or settings.job_ttl_seconds
+    results_seconds = policy.keep_results_seconds or settings.results_ttl_seconds
+    log_seconds = policy.keep_log_seconds or settings.log_ttl_seconds
+    return {
+        "ttl_seconds": ttl_seconds,
+        "results_ttl_seconds": results_seconds if results_seconds < ttl_seconds else 0.0,
+        "log_ttl_seconds": log_seconds if log_seconds < ttl_seconds else 0.0,
+    }
 
 
 def job_as_accepted(job: NewJob) -> Job:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import codecs
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -9,33 +10,39 @@ from typing import Any
 
 import msgspec
 from fastprocesses_sdk.description import InputDescription
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct
 
-from fastprocesses_host.catalog import Format, InputSchema, OfferedProcess, did_you_mean
+from fastprocesses_host.catalog import InputSchema, OfferedProcess, did_you_mean
+from fastprocesses_host.fetched import Limits, check_content, decoded, formats_stated
+from fastprocesses_host.fitting import Rejected, fitting
 from fastprocesses_host.ogc.exceptions import InvalidParameterValue
 from fastprocesses_host.ogc.execute import ExecuteRequest, decode_value, pointer, read_format
 from fastprocesses_host.ogc.jobs import AskedOutput, AskedResults
-from fastprocesses_host.ogc.negotiation import parse_media_type, same_media_type
+from fastprocesses_host.ogc.negotiation import parse_media_type
 from fastprocesses_host.ogc.processes import described_media_types
-from fastprocesses_host.schemas.faults import Fault, faults_of
-from fastprocesses_host.schemas.validators import ValueSchema, is_base64
+from fastprocesses_host.ogc.references import (
+    REFERENCED,
+    GivenValue,
+    Referenced,
+    data_of,
+    encode_referenced,
+    scheme_of,
+)
+from fastprocesses_host.schemas.faults import Fault
 
 MAX_FAULTS = 20
 """How many faults a problem tells."""
 
-_FAULTS_PER_VALUE = 5
 _LARGE_BYTES = 16 * 1024
 """From this size on it pays to look whether a value is recognised before it is decoded."""
 _LONGEST_MEDIA_TYPE = 200
 _LONGEST_NAME = 200
+_LONGEST_HREF = 8192
 _QUALIFIED = frozenset({"value", "mediaType", "encoding", "schema", "format"})
 _LINK = frozenset(
     {"href", "rel", "type", "hreflang", "title", "length", "mediaType", "encoding", "schema", "format"}
 )
-_NOT_CALLED = (
-    "Subscribers are not called by this server yet. Leave subscriber out, and ask for the status of the job."
-)
-_NOT_FETCHED = "References are not fetched by this server yet. Send the value inline."
+_FETCHED_SCHEMES = ("http", "https")
 
 
 class CheckedInput(Struct, frozen=True, kw_only=True):
@@ -47,6 +54,8 @@ class CheckedInput(Struct, frozen=True, kw_only=True):
     """Of the value, as the caller named it or the schema's fitting branch has it; empty: not told."""
     file: Path | None = None
     """Has the document, instead of `data`; it belongs to the request, and is deleted with it."""
+    referenced: Referenced | None = None
+    """What the job has to fetch before there is a document: `data` only tells where it is. None: nothing."""
 
     @property
     def length(self) -> int:
@@ -54,18 +63,12 @@ class CheckedInput(Struct, frozen=True, kw_only=True):
         return len(self.data) if self.file is None else self.file.stat().st_size
 
 
-class _Rejected(Exception):
-    def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults = list(faults)
-
-    def under(self, *path: str | int) -> "_Rejected":
-        return _Rejected(Fault((*path, *fault.path), fault.detail) for fault in self.faults)
-
-
 class _Read(Struct, frozen=True):
     data: bytes | Raw
     media_type: str = ""
     file: Path | None = None
+    href: str = ""
+    referenced: Referenced | None = None
 
 
 _NO_FILES: Mapping[bytes, Path] = MappingProxyType({})
@@ -87,13 +90,29 @@ def check_request(
     """
     checked, faults = _read_inputs(process, request.inputs, files)
     faults += _asked_faults(process, request.asked)
-    if request.subscriber is not None and request.subscriber.wants_calls:
-        faults.append(Fault(("subscriber",), _NOT_CALLED))
-    _raise_for(faults)
+    raise_for(faults)
     return checked
 
 
-def _raise_for(faults: list[Fault]) -> None:
+def require_few_references(inputs: Mapping[str, CheckedInput], most: int) -> None:
+    """See that no request makes the server speak to others too often.
+
+    Raises:
+        InvalidParameterValue: there are more than `most` references.
+    """
+    referenced = [value.referenced for value in inputs.values() if value.referenced is not None]
+    if referenced and (count := sum(len(each.hrefs) for each in referenced)) > most:
+        raise InvalidParameterValue(
+            f"The request gives {count} values by reference; {most} is the most. Give some of them inline."
+        )
+
+
+def raise_for(faults: Sequence[Fault]) -> None:
+    """Tell the faults of a request in one problem, if there are any.
+
+    Raises:
+        InvalidParameterValue: there are.
+    """
     if not faults:
         return
     told = faults[:MAX_FAULTS]
@@ -138,12 +157,15 @@ def _read_inputs(
     for input_id, description in described.items():
         try:
             read = _read_input(process.input_schemas[input_id], description, inputs.get(input_id), files)
-        except _Rejected as rejected:
+        except Rejected as rejected:
             faults += rejected.under("inputs", input_id).faults
         else:
             if read is not None:
                 checked[input_id] = CheckedInput(
-                    data=bytes(read.data), media_type=read.media_type, file=read.file
+                    data=bytes(read.data),
+                    media_type=read.media_type,
+                    file=read.file,
+                    referenced=read.referenced,
                 )
     return checked, faults
 
@@ -159,15 +181,47 @@ def _read_input(
         if value is not None or schema.whole.accepts(None):
             return (
                 _read_several(schema, description, value, raw)
-                if _occurs_often(description)
-                else _read_single(schema, value, raw)
+                if occurs_often(description)
+                else _alone(_read_single(schema, value, raw))
             )
     if description.min_occurs > 0:
-        raise _Rejected([Fault((), f"This input must be given: {description.title}.")])
+        raise Rejected([Fault((), f"This input must be given: {description.title}.")])
     return None
 
 
-def _occurs_often(description: InputDescription) -> bool:
+def _alone(read: _Read) -> _Read:
+    return _to_be_fetched(Referenced((_given(read),))) if read.href else read
+
+
+def _to_be_fetched(referenced: Referenced) -> _Read:
+    return _Read(encode_referenced(referenced), REFERENCED, referenced=referenced)
+
+
+def _given(read: _Read) -> GivenValue:
+    value = UNSET if read.href else Raw(bytes(read.data))
+    return GivenValue(value, read.href, read.media_type)
+
+
+def fetched_list(schema: InputSchema, description: InputDescription, content: bytes, limits: Limits) -> bytes:
+    """Read an array that was fetched as all values of an input that may occur several times.
+
+    Returns:
+        The document.
+
+    Raises:
+        Rejected: it is no array, or does not fit; references in it are not followed.
+    """
+    value = decoded(content, limits)
+    if not isinstance(value, list):
+        raise Rejected([Fault((), "This is no array.")])
+    read = _read_several(schema, description, value, Raw(content.removeprefix(codecs.BOM_UTF8)))
+    if read.referenced is not None:
+        raise Rejected([Fault((), "References in what was fetched are not followed.")])
+    return bytes(read.data)
+
+
+def occurs_often(description: InputDescription) -> bool:
+    """Tell whether an input may have several values."""
     return description.max_occurs == "unbounded" or description.max_occurs > 1
 
 
@@ -175,7 +229,7 @@ def _recognised(
     schema: InputSchema, description: InputDescription, raw: Raw, files: Mapping[bytes, Path]
 ) -> _Read | None:
     """Read a large value, plain or qualified, of a kind that is recognised in its text; None: it must be decoded."""
-    if (len(memoryview(raw)) < _LARGE_BYTES and not files) or _occurs_often(description):
+    if (len(memoryview(raw)) < _LARGE_BYTES and not files) or occurs_often(description):
         return None
     default = schema.formats[0].media_type
     if (read := _recognised_plain(schema, raw, default, files)) is not None:
@@ -215,11 +269,11 @@ def _read_single(schema: InputSchema, value: Any, raw: Raw) -> _Read:
     """Read the value of an input that occurs once; an array of one value may stand for it (S1.3 rule 2)."""
     try:
         return _read_value(schema, value, raw)
-    except _Rejected:
+    except Rejected:
         if isinstance(value, list) and len(value) == 1:
             try:
                 return _read_value(schema, value[0], _items(raw)[0])
-            except _Rejected:
+            except Rejected:
                 pass
         raise
 
@@ -228,12 +282,14 @@ def _read_several(schema: InputSchema, description: InputDescription, value: Any
     """Read the values of an input that may occur several times; a lone one is wrapped (S1.3 rule 1)."""
     is_list = isinstance(value, list)
     reads = _read_items(schema, value, raw) if is_list else [_read_value(schema, value, raw)]
-    _check_occurrences(description, len(reads))
+    if reads[:1] and reads[0].href and not is_list:  # of one value, or of an array with all of them
+        return _to_be_fetched(Referenced((_given(reads[0]),)))
+    check_occurrences(description, len(reads))
     media_types = {read.media_type for read in reads}
-    return _Read(
-        b"[" + b",".join(bytes(read.data) for read in reads) + b"]",
-        media_types.pop() if len(media_types) == 1 else "",
-    )
+    media_type = media_types.pop() if len(media_types) == 1 else ""
+    if any(read.href for read in reads):
+        return _to_be_fetched(Referenced(tuple(map(_given, reads)), is_list=True))
+    return _Read(b"[" + b",".join(bytes(read.data) for read in reads) + b"]", media_type)
 
 
 def _read_items(schema: InputSchema, values: list[Any], raw: Raw) -> list[_Read]:
@@ -242,7 +298,7 @@ def _read_items(schema: InputSchema, values: list[Any], raw: Raw) -> list[_Read]
     for place, (value, item) in enumerate(zip(values, _items(raw), strict=True)):
         try:
             reads.append(_read_value(schema, value, item))
-        except _Rejected as rejected:
+        except Rejected as rejected:
             faults += rejected.under(place).faults
         if len(faults) >= MAX_FAULTS:
             break
@@ -250,29 +306,34 @@ def _read_items(schema: InputSchema, values: list[Any], raw: Raw) -> list[_Read]
         return reads
     if schema.whole.accepts(values):
         return [_Read(raw)]
-    raise _Rejected(faults)
+    raise Rejected(faults)
 
 
-def _check_occurrences(description: InputDescription, count: int) -> None:
+def check_occurrences(description: InputDescription, count: int) -> None:
+    """See whether an input may have so many values.
+
+    Raises:
+        Rejected: it may not.
+    """
     most = description.max_occurs
     if count < description.min_occurs:
-        raise _Rejected([Fault((), f"At least {description.min_occurs} values must be given, not {count}.")])
+        raise Rejected([Fault((), f"At least {description.min_occurs} values must be given, not {count}.")])
     if most != "unbounded" and count > most:
-        raise _Rejected([Fault((), f"At most {most} values can be given, not {count}.")])
+        raise Rejected([Fault((), f"At most {most} values can be given, not {count}.")])
 
 
 def _read_value(schema: InputSchema, value: Any, raw: Raw) -> _Read:
     """Read one value; the first of the rules that fits decides (S1.3 rules 3 to 8)."""
     if isinstance(value, dict):
         if _is_reference(schema, value):
-            raise _Rejected([Fault((), _NOT_FETCHED)])
+            return _read_reference(schema, value)
         if "value" in value and value.keys() <= _QUALIFIED:
             return _read_qualified(schema, value, raw)
     return _read_plain(schema, value, raw)
 
 
 def _read_plain(schema: InputSchema, value: Any, raw: Raw) -> _Read:
-    return _Read(raw, _fitting(schema, value, "").media_type)
+    return _Read(raw, fitting(schema, value, "").media_type)
 
 
 def _is_reference(schema: InputSchema, value: dict[str, Any]) -> bool:
@@ -281,13 +342,53 @@ def _is_reference(schema: InputSchema, value: dict[str, Any]) -> bool:
     return value.keys() <= _LINK or not schema.whole.accepts(value)
 
 
+def _read_reference(schema: InputSchema, value: dict[str, Any]) -> _Read:
+    """Read where a value is; what a `data:` URL has is checked at once, the rest when it was fetched."""
+    href, stated = value["href"], _stated_media_type(value)
+    if stated:
+        formats_stated(schema, stated)
+    scheme = scheme_of(href)
+    if scheme == "data":
+        return _read_data_url(schema, href, stated)
+    if scheme not in _FETCHED_SCHEMES:
+        known = "data, http, https"
+        told = f"URLs of the scheme {scheme[:40]} are not fetched" if scheme else "This is no absolute URL"
+        raise Rejected([Fault(("href",), f"{told}. Possible schemes: {known}.")])
+    if len(href) > _LONGEST_HREF:
+        raise Rejected([Fault(("href",), f"The URL is longer than {_LONGEST_HREF} characters.")])
+    return _Read(b"", stated, href=href)
+
+
+def _stated_media_type(value: dict[str, Any]) -> str:
+    """Read the media type that a reference is said to lead to: `mediaType`, flat or in `format`, or a link's `type`."""
+    try:
+        media_type, _, _ = read_format(value, "")
+    except InvalidParameterValue as problem:
+        raise Rejected([Fault((), problem.errors[0]["detail"])]) from None
+    if not isinstance(value.get("type", ""), str):
+        raise Rejected([Fault(("type",), "type must be a media type.")])
+    return str(media_type or value.get("type", ""))
+
+
+def _read_data_url(schema: InputSchema, href: str, stated: str) -> _Read:
+    try:
+        media_type, content = data_of(href)
+    except ValueError as error:
+        raise Rejected([Fault(("href",), str(error))]) from None
+    try:
+        found = check_content(schema, content, stated=stated, sent=media_type, limits=Limits())
+    except Rejected as rejected:
+        raise rejected.under("href") from None
+    return _Read(found.document(content), found.media_type)
+
+
 def _read_qualified(schema: InputSchema, value: dict[str, Any], raw: Raw) -> _Read:
     """Read a qualified value, or an object that only looks like one (S1.3 rules 6 and 8)."""
     if schema.requires("value") and schema.whole.accepts(value):
         return _Read(raw)
     try:
         return _unwrapped(schema, value, raw)
-    except _Rejected:
+    except Rejected:
         if schema.whole.accepts(value):
             return _Read(raw)
         raise
@@ -297,7 +398,7 @@ def _unwrapped(schema: InputSchema, value: dict[str, Any], raw: Raw) -> _Read:
     try:
         media_type, encoding, _ = read_format(value, "")
     except InvalidParameterValue as problem:
-        raise _Rejected([Fault((), problem.errors[0]["detail"])]) from None
+        raise Rejected([Fault((), problem.errors[0]["detail"])]) from None
     inner = value["value"]
     data: bytes | Raw = msgspec.json.decode(raw, type=dict[str, Raw])["value"]
     named = schema.formats_of(media_type) if media_type else ()
@@ -305,71 +406,10 @@ def _unwrapped(schema: InputSchema, value: dict[str, Any], raw: Raw) -> _Read:
         inner = _decoded_text(inner)
         data = msgspec.json.encode(inner)
     try:
-        found = _fitting(schema, inner, media_type)
-    except _Rejected as rejected:
+        found = fitting(schema, inner, media_type)
+    except Rejected as rejected:
         raise rejected.under("value") from None
     return _Read(data, media_type or found.media_type)
-
-
-def _fitting(schema: InputSchema, value: Any, media_type: str) -> Format:
-    """Find the format a value is in: the first that fits, of those that are named if any is (S1.3 rule 9).
-
-    Raises:
-        _Rejected: there is none.
-    """
-    if schema.is_bbox:
-        _check_bbox(value)
-    candidates = _named_formats(schema, value, media_type) if media_type else schema.formats
-    for candidate in candidates:
-        if candidate.schema.accepts(value):
-            if candidate.is_binary and isinstance(value, str) and not is_base64(value):
-                raise _Rejected([Fault((), "This is not base64. Send binary values as base64 strings.")])
-            return candidate
-    faults = faults_of(_told_of(schema, candidates), value, limit=_FAULTS_PER_VALUE)
-    raise _Rejected(faults or [Fault((), "This fits none of the formats of the input.")])
-
-
-def _told_of(schema: InputSchema, candidates: Sequence[Format]) -> ValueSchema:
-    """Give the schema whose faults are told: of all candidates together, the input's own where these are all."""
-    if len(candidates) == 1:
-        return candidates[0].schema
-    if len(candidates) == len(schema.formats):
-        return schema.whole
-    return ValueSchema({"anyOf": [candidate.schema.schema for candidate in candidates]}, schema.whole.name)
-
-
-def _named_formats(schema: InputSchema, value: Any, media_type: str) -> Sequence[Format]:
-    """Find the formats a media type may stand for; JSON stands for all that are made of it.
-
-    Raises:
-        _Rejected: there is none.
-    """
-    parsed = parse_media_type(media_type)
-    is_text = isinstance(value, str) and same_media_type(media_type, "text/plain")
-
-    def may_be(candidate: Format) -> bool:
-        theirs = parse_media_type(candidate.media_type or "application/json")
-        both_json = parsed is not None and parsed.is_json and theirs is not None and theirs.is_json
-        return both_json or (is_text and not candidate.media_type)
-
-    found = schema.formats_of(media_type) or [each for each in schema.formats if may_be(each)]
-    if found:
-        return found
-    possible = ", ".join(dict.fromkeys(each.media_type or "application/json" for each in schema.formats))
-    raise _Rejected(
-        [Fault((), f"The media type {media_type[:100]} is not known here. Possible: {possible}.")]
-    )
-
-
-def _check_bbox(value: Any) -> None:
-    """Check that a value is a bounding box (bbox.yaml, /req/core/process-execute-input-inline-bbox)."""
-    numbers = value.get("bbox") if isinstance(value, dict) else None
-    is_box = isinstance(numbers, list) and len(numbers) in (4, 6)
-    if not is_box or not all(type(number) in (int, float) for number in numbers or ()):
-        shape = '{"bbox": [west, south, east, north], "crs": URI}'
-        raise _Rejected([Fault((), f"A bounding box is an object with 4 or 6 numbers: {shape}.")])
-    if not isinstance(value.get("crs", ""), str):
-        raise _Rejected([Fault(("crs",), "crs must be a URI.")])
 
 
 def _decoded_text(value: Any) -> str:
@@ -378,14 +418,14 @@ def _decoded_text(value: Any) -> str:
         return base64.b64decode(value, validate=False).decode()
     except (TypeError, ValueError, binascii.Error):
         detail = "The encoding says base64, but this is not text in base64."
-        raise _Rejected([Fault(("value",), detail)]) from None
+        raise Rejected([Fault(("value",), detail)]) from None
 
 
 def _decoded(raw: Raw) -> Any:
     try:
         return decode_value(raw, "")
     except InvalidParameterValue as problem:
-        raise _Rejected([Fault((), problem.errors[0]["detail"])]) from None
+        raise Rejected([Fault((), problem.errors[0]["detail"])]) from None
 
 
 def _items(raw: Raw) -> list[Raw]:

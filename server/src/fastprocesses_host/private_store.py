@@ -223,6 +223,17 @@ def noted_url(data_dir: Path) -> str:
     return noted.get("url", "")
 
 
+def noted_store_url(data_dir: Path) -> str:
+    """Give the URL of the private store that runs on a data folder; empty when none does."""
+    try:
+        noted = _noted((data_dir / "lock").read_text("utf-8"))
+        os.kill(int(noted["pid"]), 0)
+        socket = Path(noted["runtime_dir"]) / _SOCKET
+    except (OSError, KeyError, ValueError):
+        return ""
+    return f"unix://{socket}" if socket.is_socket() else ""
+
+
 def _noted(text: str) -> dict[str, str]:
     try:
         facts = json.loads(text)

@@ -14,9 +14,12 @@ import dramatiq
 from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.brokers.redis import RedisBroker
 
+from fastprocesses_host.callback_queue import CallConsumer, Calls
 from fastprocesses_host.logs import get_logger
+from fastprocesses_host.slots import Slots
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.client import Store, StoreFull, StoreUnavailable
+from fastprocesses_host.store.keys import CALLBACK_QUEUE
 from fastprocesses_host.store.operations import Claimed, Slot
 
 BLOCK_SECONDS = 0.3
@@ -27,35 +30,6 @@ _AWAY_SECONDS = 0.3
 log = get_logger()
 
 
-class Slots:
-    """How many jobs the process may still take on; who asks with the lowest rank is served first."""
-
-    def __init__(self, count: int) -> None:
-        self._free = count
-        self._waiting: list[int] = []
-        self._changed = threading.Condition()
-
-    def acquire(self, rank: int, timeout_seconds: float) -> bool:
-        """Take a slot, or tell that none came free in time."""
-        with self._changed:
-            self._waiting.append(rank)
-            try:
-                taken = self._changed.wait_for(
-                    lambda: self._free > 0 and min(self._waiting) >= rank, timeout=timeout_seconds
-                )
-            finally:
-                self._waiting.remove(rank)
-                self._changed.notify_all()
-            self._free -= taken
-            return taken
-
-    def release(self) -> None:
-        """Give a slot back."""
-        with self._changed:
-            self._free += 1
-            self._changed.notify_all()
-
-
 class QueueBroker(RedisBroker):
     """The broker of one worker process.
 
@@ -63,9 +37,10 @@ class QueueBroker(RedisBroker):
         worker_id: Name under which this process takes jobs and ticks.
         taken: Jobs that were taken and whose runs have not begun yet.
         unheard: Claims under which a job may have been taken, by an answer that is still to come.
+        calls: Calls to subscribers that are under way.
     """
 
-    def __init__(self, store: Store, worker_id: str, slot_count: int) -> None:
+    def __init__(self, store: Store, worker_id: str, slot_count: int, calls: Calls) -> None:
         super().__init__(  # type: ignore[no-untyped-call]
             client=store.redis, namespace=store.keys.namespace, middleware=[], maintenance_chance=0
         )
@@ -74,12 +49,15 @@ class QueueBroker(RedisBroker):
         self.taken: dict[str, Claimed] = {}
         self.unheard: set[str] = set()
         self.slots = Slots(slot_count)
+        self.calls = calls
         self.ranks: dict[str, int] = {}
         self._slots: Iterator[Slot] = iter(())
         self.draining = threading.Event()
 
     def serve(self, queues: Sequence[tuple[str, str]], lease_seconds: float) -> None:
         """Take jobs from these queues alone: those that somebody waits for first, of each kind from all in turn.
+
+        And calls to subscribers, which take no job's place.
 
         Args:
             queues: As `queue_names` gives them.
@@ -97,7 +75,7 @@ class QueueBroker(RedisBroker):
             for order in orders
         ]
         self._slots = itertools.cycle(slots)
-        for queue in self.ranks:
+        for queue in (*self.ranks, CALLBACK_QUEUE):
             self.declare_queue(queue)
 
     @property
@@ -122,8 +100,10 @@ class QueueBroker(RedisBroker):
             self.queues.add(queue_name)
             self.emit_after("declare_queue", queue_name)
 
-    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> "QueueConsumer":
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
         """Give the consumer of a queue; how much is taken depends on the free slots alone."""
+        if queue_name == CALLBACK_QUEUE:
+            return CallConsumer(self.store, self.calls, self.draining)
         return QueueConsumer(self, queue_name)
 
 

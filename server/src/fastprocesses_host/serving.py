@@ -60,15 +60,16 @@ async def _serve(
         ready = asyncio.Event()
         reporting = asyncio.create_task(_report(host, report_fd, ready))
         letting_go = asyncio.create_task(_let_go(lambda: send_away(app), drain, opened))
+        ending_streams = asyncio.create_task(_end_streams(host, drain))
         if is_successor:
             await _first_of(ready, drain.begun)
         try:
             await serve(settings.server, app, listen_fd=listen_fd, drain=drain)
         except asyncio.CancelledError:
             log.warning("answers were cut off", reason="their clients did not take them in time")
-        for task in (reporting, letting_go):
+        for task in (reporting, letting_go, ending_streams):
             task.cancel()
-        await asyncio.wait([reporting, letting_go])
+        await asyncio.wait([reporting, letting_go, ending_streams])
 
 
 async def _first_of(*events: asyncio.Event) -> None:
@@ -76,6 +77,12 @@ async def _first_of(*events: asyncio.Event) -> None:
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     for task in waiting:
         task.cancel()
+
+
+async def _end_streams(host: Host, drain: Drain) -> None:
+    """Send those that follow jobs to the next host at once: they wait for nothing that this one has begun."""
+    await drain.begun.wait()
+    host.watched.send_away()
 
 
 async def _let_go(refuse: Callable[[], None], drain: Drain, opened: AsyncExitStack) -> None:

@@ -59,22 +59,37 @@ class Waiting:
 
     def __init__(self) -> None:
         self._waits: dict[str, Wait] = {}
+        self._others: dict[str, list[Wait]] = {}
+        """Those who wait for a job that somebody else waits for already."""
         self._arrived = asyncio.Event()
 
     def __len__(self) -> int:
         """Tell how many wait."""
-        return len(self._waits)
+        return len(self._waits) + sum(map(len, self._others.values()))
 
     @contextmanager
     def of(self, job_id: str, wait: Wait) -> Iterator[None]:
         """Count somebody as waiting for a job."""
-        self._waits[job_id] = wait
+        if self._waits.setdefault(job_id, wait) is not wait:
+            self._others.setdefault(job_id, []).append(wait)
         self._arrived.set()
         try:
             yield
         finally:
-            self._waits.pop(job_id, None)
+            self._leave(job_id, wait)
             wait.close()
+
+    def _leave(self, job_id: str, wait: Wait) -> None:
+        others = self._others.get(job_id)
+        if others is None:
+            self._waits.pop(job_id, None)
+            return
+        if self._waits[job_id] is wait:
+            self._waits[job_id] = others.pop(0)
+        else:
+            others.remove(wait)
+        if not others:
+            del self._others[job_id]
 
     def job_ids(self) -> list[str]:
         """Give what is waited for."""
@@ -85,11 +100,16 @@ class Waiting:
         wait = self._waits.get(job_id)
         if wait is not None:
             wait.end(told)
+        for other in self._others.get(job_id, ()):
+            other.end(told)
 
     def send_away(self) -> None:
         """End everybody's wait, since the host stops."""
-        for wait in self._waits.values():
+        for wait in self._all():
             wait.end(Unended.STOPPED)
+
+    def _all(self) -> list[Wait]:
+        return [*self._waits.values(), *(wait for waits in self._others.values() for wait in waits)]
 
     async def look_after(self) -> None:
         """Look after those who wait longer; does not end."""
@@ -97,7 +117,7 @@ class Waiting:
         while True:
             await self._arrived.wait()
             await asyncio.sleep(_QUIET_SECONDS)
-            for wait in list(self._waits.values()):
+            for wait in self._all():
                 wait.look(loop.time())
             if not self._waits:
                 self._arrived.clear()

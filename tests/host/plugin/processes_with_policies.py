@@ -41,7 +41,7 @@ def wait_in(folder: str, job: fp.Job) -> str:
     return "gone on"
 
 
-@fp.process(retryable=True, max_attempts=3, timeout_seconds=1, memory_mb=200)
+@fp.process(retryable=True, max_attempts=3, timeout_seconds=4, memory_mb=200)
 def flaky(mark: str, how: str, times: int) -> str:
     """Fail in some way, so many times."""
     with Path(mark).open("a") as file:

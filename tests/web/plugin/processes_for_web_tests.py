@@ -114,7 +114,7 @@ class Patient:
     )
 
     def execute(self, inputs: Mapping[str, Any], job: fp.Job) -> Mapping[str, Any]:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         file = inputs["file"]
         while Path(file).is_absolute() and not Path(file).exists() and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -277,7 +277,13 @@ class Executor:
         from fastprocesses_sdk.values import InputValue
 
         inputs = {
-            name: InputValue(data=value.data, media_type=value.media_type, path=value.path, is_checked=True)
+            name: InputValue(
+                data=value.data,
+                media_type=value.media_type,
+                path=value.path,
+                form=value.form,
+                is_checked=True,
+            )
             for name, value in execute.inputs.items()
         }
         if str(self._workdir) != execute.workdir:

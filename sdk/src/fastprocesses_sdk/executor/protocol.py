@@ -43,11 +43,15 @@ class Greeting(Frame, frozen=True, tag="greeting"):
 
 
 class Input(Struct, frozen=True, array_like=True):
-    """One input value: a JSON document in `data`, or in the file `path`, that fits the schema of the input."""
+    """One input value: a JSON document in `data`, or in the file `path`, that fits the schema of the input.
+
+    Of another form than `json` it is the content itself, which stands in JSON as a string.
+    """
 
     data: bytes = b""
     media_type: str = ""
     path: str = ""
+    form: Literal["json", "text", "binary"] = "json"
 
 
 class Configure(Frame, frozen=True, tag="configure"):

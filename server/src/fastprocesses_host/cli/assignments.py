@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -54,6 +54,22 @@ _ENDINGS: Final = {
 """Where that table knows several, and gives another one on each platform."""
 
 
+_SMALLEST_UPLOADED_BYTES: Final = 1024 * 1024
+_SMALLEST_UPLOADED_JSON_BYTES: Final = 32 * 1024 * 1024
+"""JSON is not longer in a request than on the disk, and is checked before a job is accepted."""
+
+
+class Uploads(Protocol):
+    """Takes files before the request that names them."""
+
+    @property
+    def place(self) -> str:
+        """Where to; empty: the server takes none."""
+
+    def upload(self, path: Path, media_type: str) -> str:
+        """Upload a file; give the URL that names it."""
+
+
 class NotOfThisKind(ValueError):
     """The text is no value of this kind of schema; the message says what would be one."""
 
@@ -68,7 +84,10 @@ class GivenFile(Struct, frozen=True, kw_only=True):
 
 
 def read_assignments(
-    description: Mapping[str, Any], assignments: Sequence[str], start: Mapping[str, Any] | None = None
+    description: Mapping[str, Any],
+    assignments: Sequence[str],
+    start: Mapping[str, Any] | None = None,
+    uploads: "Uploads | None" = None,
 ) -> dict[str, Any]:
     """Give the inputs of an execute request.
 
@@ -78,6 +97,7 @@ def read_assignments(
             same name again adds a value. `@@` begins a text with one `@`; `;type=` behind a file or a URL
             names its media type.
         start: Inputs that are there already; an assignment replaces the one of its name.
+        uploads: Where large files go, so that the inputs only name them.
 
     Raises:
         CallError: an assignment cannot be read, or its value is not of the input's kind.
@@ -94,7 +114,7 @@ def read_assignments(
         texts.setdefault(name, []).append((found["raw"] is not None, found["value"]))
     given = dict(start or {})
     for name, values in texts.items():
-        given[name] = _InputReader(name, described.get(name)).read(values)
+        given[name] = _InputReader(name, described.get(name), uploads).read(values)
     return given
 
 
@@ -109,8 +129,9 @@ def _check_name(name: str, described: Mapping[str, Any]) -> None:
 class _InputReader:
     """Reads the values given for one input."""
 
-    def __init__(self, name: str, description: Any) -> None:
+    def __init__(self, name: str, description: Any, uploads: "Uploads | None" = None) -> None:
         self.name = name
+        self.uploads = uploads
         known = description if isinstance(description, Mapping) else {}
         self.schema: Any = known.get("schema", {})
         most = known.get("maxOccurs", 1)
@@ -143,8 +164,31 @@ class _InputReader:
         if text.startswith("@@"):
             return value_of(text[1:], schema)
         if text.startswith("@"):
-            return file_value(_read_file(text), schema)
+            return self._uploaded(text, schema) or file_value(_read_file(text), schema)
         return value_of(text, schema)
+
+    def _uploaded(self, text: str, schema: Any) -> dict[str, str] | None:
+        """Upload a large file; None where it is none, or the server takes no uploads."""
+        found = _FILE.fullmatch(text)
+        if self.uploads is None or found is None or found["path"] == "-":
+            return None
+        path = Path(found["path"]).expanduser()
+        media_type = found["type"] or guessed_media_type(found["path"])
+        smallest = _SMALLEST_UPLOADED_JSON_BYTES if _JSON_TYPE.match(media_type) else _SMALLEST_UPLOADED_BYTES
+        if not path.is_file() or path.stat().st_size < smallest or not self.uploads.place:
+            return None
+        media_type = _media_type_of(media_type, schema)
+        href = self.uploads.upload(path, media_type)
+        return {"href": href} | ({"type": media_type} if media_type else {})
+
+
+def _media_type_of(media_type: str, schema: Any) -> str:
+    """Give what a file is to be taken for: what it is, where the schema knows that, else what the schema asks for."""
+    media = [kind for kind in _alternatives(schema) if _is_encoded(kind)]
+    asked = [str(kind["contentMediaType"]) for kind in media if "contentMediaType" in kind]
+    if any(_same_media(each, media_type) for each in asked) or not asked:
+        return media_type
+    return asked[0]
 
 
 def value_of(text: str, schema: Any) -> Any:

@@ -4,7 +4,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from ipaddress import ip_address
 from typing import IO, Any, Final, Self, cast
@@ -150,6 +150,12 @@ class Caller:
         """Give a process description (/req/core/process-description)."""
         return self._document("GET", f"{self.server}/processes/{quote(process_id, safe='')}")
 
+    def linked_from_landing_page(self, relation: str) -> str:
+        """Give where the landing page links to by a relation; empty: nowhere."""
+        with closing(self.ask("GET", f"{self.server}/")) as answer:
+            links = list(_links(answer.document(), answer.url))
+        return next((link["href"] for link in links if link.get("rel") == relation), "")
+
     def execute(self, process_id: str, request: bytes, *, wait: bool) -> Answer:
         """Send an execute request, and give the answer: results, or 201 and a job.
 
@@ -217,11 +223,32 @@ class Caller:
                 reason = reason or error
                 continue
             place.addresses = [address]
-            info["links"] = list(_links(info, url))
-            info["status"] = _state(info)
-            return info
+            return self.as_info(info, url)
         assert reason is not None, "a place has an address"
         raise reason
+
+    def as_info(self, document: Mapping[str, Any], url: str) -> dict[str, Any]:
+        """Give a status as it was told at an address, with absolute links, its `status` in the standard's words."""
+        return {**document, "links": list(_links(document, url)), "status": _state(document)}
+
+    def listen(self, url: str, last_id: str, *, quiet_seconds: float) -> httpx2.Response:
+        """Open a stream of server-sent events; who calls reads it and closes it.
+
+        Args:
+            url: Of the stream.
+            last_id: The id of the last event that was had; empty: none was.
+            quiet_seconds: How long nothing may come.
+
+        Raises:
+            httpx2.TransportError, httpx2.InvalidURL: there is no answer.
+        """
+        own = self._headers if _origin(url) == _origin(self.server) else {}
+        asked = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+        headers = asked | ({"Last-Event-ID": last_id} if last_id else {}) | own
+        timeout = httpx2.Timeout(min(self._answer_seconds, _CONNECT_SECONDS), read=quiet_seconds)
+        return self._client.send(
+            self._client.build_request("GET", url, headers=headers, timeout=timeout), stream=True
+        )
 
     def watch(self, place: JobPlace) -> Iterator[dict[str, Any]]:
         """Give a job's status again and again, until it is final.
@@ -277,7 +304,7 @@ class Caller:
         method: str,
         url: str,
         *,
-        content: bytes | None = None,
+        content: bytes | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         accept: str = _JSON,
         unlimited: bool = False,

@@ -65,6 +65,14 @@ ProcessId = Annotated[
     ),
 ]
 JobId = Annotated[str, typer.Argument(help="The id or the URL of a job.", metavar="JOB", show_default=False)]
+ShowLog = Annotated[
+    bool | None,
+    typer.Option(
+        "--log/--no-log",
+        help="Show what the process writes while it is waited for.",
+        show_default="on a terminal",
+    ),
+]
 Outputs = Annotated[
     list[str] | None,
     typer.Option(
@@ -157,6 +165,7 @@ def execute(
         bool, typer.Option("--dismiss-on-interrupt", help="Ctrl-C stops the job too.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    log: ShowLog = None,
     server: Server = None,
     header: Header = None,
     token: Token = None,
@@ -164,18 +173,24 @@ def execute(
 ) -> None:
     """Execute a process, wait for it, and write its results.
 
-    It runs as a job, whose progress is shown on a terminal. Ctrl-C ends the waiting, not the job.
+    It runs as a job, whose progress and log are shown on a terminal. Ctrl-C ends the waiting, not the job.
 
     Example: fastprocesses-host execute buffer -i distance=100 -i features=@in.geojson -o out.geojson
     """
     with errors_told(), _caller(server, header, token) as caller:
         from fastprocesses_host.cli import execution
+        from fastprocesses_host.cli.uploading import Uploader
 
         if sync and no_wait:
             raise CallError("--sync and --no-wait cannot both be.", Exit.USAGE)
         description = caller.describe(process_id)
         order = execution.read_order(
-            description, inputs=inputs or (), outputs=outputs or (), formats=formats or (), request=request
+            description,
+            inputs=inputs or (),
+            outputs=outputs or (),
+            formats=formats or (),
+            request=request,
+            uploads=Uploader(caller, quiet=quiet),
         )
         answer = caller.execute(process_id, order.body, wait=sync)
         if answer.status != 201:
@@ -187,12 +202,16 @@ def execute(
         if no_wait:
             _print_json(caller.status(place)) if as_json else typer.echo(place.job_id)
             return
-        info = _wait(caller, place, quiet=quiet, dismiss=dismiss_on_interrupt)
+        info = _wait(caller, place, quiet=quiet, log=log, dismiss=dismiss_on_interrupt)
         with closing(caller.results(info, place)) as results:
             execution.deliver(caller, results, description, order, as_json=as_json)
 
 
+jobs_app = typer.Typer(no_args_is_help=False, rich_markup_mode=None)
+
+
 def jobs(
+    context: typer.Context,
     process: Annotated[
         str | None,
         typer.Option(
@@ -232,6 +251,8 @@ def jobs(
 
     Example: fastprocesses-host jobs --status running --limit 5
     """
+    if context.invoked_subcommand is not None:
+        return
     filters = {
         "processID": process,
         "status": ",".join(status or ()),
@@ -262,6 +283,7 @@ def jobs(
 def status(
     job: JobId,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Wait for its end, showing progress.")] = False,
+    log: ShowLog = None,
     server: Server = None,
     header: Header = None,
     token: Token = None,
@@ -275,7 +297,7 @@ def status(
     """
     with errors_told(), _caller(server, header, token) as caller:
         place = caller.place(job)
-        info = _wait(caller, place, succeed=False) if watch else caller.status(place)
+        info = _wait(caller, place, log=log, succeed=False) if watch else caller.status(place)
         _print_status(info, as_json=as_json)
         if watch:
             from fastprocesses_host.cli.waiting import require_success
@@ -328,13 +350,15 @@ def dismiss(
             tell(f"The job {_job_id(info) or job} is {info.get('status') or 'dismissed'}.")
 
 
-COMMANDS: Final = (processes, describe, execute, jobs, status, results, dismiss)
+COMMANDS: Final = (processes, describe, execute, status, results, dismiss)
 
 
 def register(app: typer.Typer, *, epilog: str) -> None:
     """Add the commands of callers to the command line."""
     for command in COMMANDS:
         app.command(epilog=epilog, rich_help_panel=None)(command)
+    jobs_app.callback(invoke_without_command=True, epilog=epilog)(jobs)
+    app.add_typer(jobs_app, name="jobs", epilog=epilog)
 
 
 @contextmanager
@@ -361,13 +385,19 @@ def _header(text: str) -> tuple[str, str]:
 
 
 def _wait(
-    caller: "Caller", place: "JobPlace", *, quiet: bool = False, dismiss: bool = False, succeed: bool = True
+    caller: "Caller",
+    place: "JobPlace",
+    *,
+    quiet: bool = False,
+    log: bool | None = None,
+    dismiss: bool = False,
+    succeed: bool = True,
 ) -> dict[str, Any]:
     """Wait for a job; interrupted, say how to go on, or stop it."""
     from fastprocesses_host.cli.waiting import require_success, wait
 
     try:
-        info = wait(caller, place, quiet=quiet)
+        info = wait(caller, place, quiet=quiet, log=log)
     except KeyboardInterrupt:
         if dismiss:
             caller.dismiss(place)
@@ -418,6 +448,7 @@ def _print_status(info: Mapping[str, Any], *, as_json: bool) -> None:
         "started",
         "finished",
         "updated",
+        "expires",
     )
     rows = [
         [name, _percent(info) if name == "progress" else _text(info, name)] for name in names if name in info

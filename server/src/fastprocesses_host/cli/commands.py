@@ -1,7 +1,9 @@
 """The commands: what can be said on the command line, and the exit code of what came of it."""
 
 import importlib.metadata
+import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -243,6 +245,77 @@ def new(
 
 
 caller_commands.register(app, epilog=EXIT_CODES)
+
+
+@caller_commands.jobs_app.command("purge", epilog=EXIT_CODES)
+def purge_jobs(
+    older_than: Annotated[
+        str | None,
+        typer.Option(
+            "--older-than",
+            help="Only those that ended so long ago: 90s, 15m, 12h, 7d, 2w.",
+            metavar="SPAN",
+            show_default=False,
+        ),
+    ] = None,
+    process: Annotated[
+        str | None, typer.Option("--process", help="Only of this process.", metavar="ID", show_default=False)
+    ] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--status",
+            help="Only in this state: successful, failed, dismissed; with --dismiss accepted and running too. "
+            "Repeatable.",
+            metavar="STATE",
+            show_default=False,
+        ),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All jobs that have ended.")] = False,
+    dismiss: Annotated[
+        bool, typer.Option("--dismiss", help="Those that have not ended too: they are stopped.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell how many there are.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON document.")] = False,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of the service that runs here.", metavar="FOLDER", show_default="the user's data folder"
+        ),
+    ] = None,
+    redis_url: RedisUrl = None,
+    config: Config = None,
+) -> None:
+    """Remove jobs before their time, with their results and logs.
+
+    From the store itself, as its operator; those under way are left alone. It says how many there are, and asks before
+    it removes them. Interrupted it can be said again.
+
+    Example: fastprocesses-host jobs purge --older-than 7d --status failed --dry-run
+    """
+    from fastprocesses_host.cli.told import CallError, errors_told
+
+    with _errors_told(), errors_told():
+        from fastprocesses_host.cli import purging
+
+        if not (older_than or process or status or everything):
+            raise CallError("Say which: --older-than, --process, --status, or --all.", Exit.USAGE)
+        choice = purging.Choice(
+            older_than_seconds=purging.read_age(older_than) if older_than else 0.0,
+            process_id=process or "",
+            statuses=purging.read_statuses(status or ()),
+            dismiss=dismiss,
+        )
+        settings = _settings(
+            config, redis_url=redis_url, data_dir=None if data_dir is None else str(data_dir)
+        )
+        removed = purging.purge(settings, choice, is_dry=dry_run, is_sure=yes, may_ask=sys.stdin.isatty())
+        if as_json:
+            document = {"removed": 0 if dry_run else removed.jobs, "underWay": removed.under_way}
+            typer.echo(json.dumps({"chosen": removed.jobs, **document}))
+        else:
+            typer.echo(purging.as_text(removed))
 
 
 def _settings(config: Path | None, **overrides: Any) -> Settings:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from fastprocesses_host.cli.assignments import read_assignments
+from fastprocesses_host.cli.assignments import Uploads, read_assignments
 from fastprocesses_host.cli.caller import Answer, Caller, Refused
 from fastprocesses_host.cli.received import files_apart, read_results
 from fastprocesses_host.cli.saving import Destinations, read_destinations, save
@@ -33,6 +33,7 @@ def read_order(
     formats: Sequence[str] = (),
     request: Path | None = None,
     running: bool = False,
+    uploads: Uploads | None = None,
 ) -> Order:
     """Read the options of an execution.
 
@@ -42,13 +43,14 @@ def read_order(
         outputs: As `read_destinations` takes them.
         formats: `NAME=TYPE`.
         request: A file with an execute request, or with its inputs alone.
+        uploads: Where large files go before the request.
         running: The job is there already: what is named is looked for in its results.
 
     Raises:
         CallError: an option cannot be understood.
     """
     document = _read_request(request) if request else {}
-    document["inputs"] = read_assignments(description, inputs, document.get("inputs"))
+    document["inputs"] = read_assignments(description, inputs, document.get("inputs"), uploads)
     described = list(description.get("outputs") or ())
     asked = _read_formats(formats, described)
     asked_before = list(document.get("outputs") or ())

@@ -5,10 +5,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from msgspec import UNSET
+
 from fastprocesses_host.cli.caller import Caller, JobPlace, problem_sentence
+from fastprocesses_host.cli.following import follow
 from fastprocesses_host.cli.tables import shortened
-from fastprocesses_host.cli.told import CallError
+from fastprocesses_host.cli.told import CallError, tell
 from fastprocesses_host.exits import Exit
+from fastprocesses_host.ogc.job_log import LogLine, as_text
 
 
 class Display(Protocol):
@@ -17,18 +21,41 @@ class Display(Protocol):
     def show(self, info: Mapping[str, Any]) -> None:
         """Show the latest status."""
 
+    def show_line(self, text: str) -> None:
+        """Show a line of the log."""
 
-def wait(caller: Caller, place: JobPlace, *, quiet: bool = False) -> dict[str, Any]:
+
+def wait(caller: Caller, place: JobPlace, *, quiet: bool = False, log: bool | None = None) -> dict[str, Any]:
     """Wait until a job's state is final, showing its progress, and give its last status.
+
+    Args:
+        caller: The connection to the server.
+        place: Where the job is.
+        quiet: Show nothing.
+        log: Show the lines of its log; None: on a terminal.
 
     Raises:
         CallError: the server is lost, or knows the job no more.
     """
     info: dict[str, Any] = {}
+    is_shown = sys.stderr.isatty() if log is None else log
     with _display(quiet=quiet) as display:
-        for info in caller.watch(place):
+        for news in follow(caller, place):
+            info = news.info
             display.show(info)
+            if news.line is not None and is_shown and not quiet:
+                display.show_line(_line_text(news.line))
     return info
+
+
+def _line_text(line: Mapping[str, Any]) -> str:
+    fields = line.get("fields")
+    told = LogLine(
+        level=str(line.get("level") or "info"),
+        text=str(line.get("text") or ""),
+        fields=fields if isinstance(fields, dict) else UNSET,
+    )
+    return as_text([told]).rstrip("\n")
 
 
 def require_success(caller: Caller, info: Mapping[str, Any], place: JobPlace) -> None:
@@ -79,6 +106,9 @@ def _display(*, quiet: bool) -> Iterator[Display]:
 class _Nothing:
     def show(self, info: Mapping[str, Any]) -> None: ...
 
+    def show_line(self, text: str) -> None:
+        tell(text)
+
 
 class _Bar:
     def __init__(self, progress: Any) -> None:
@@ -96,3 +126,6 @@ class _Bar:
             percent=f"{percent:3.0f} %" if known else "",
             message=shortened(str(info.get("message") or ""), 60),
         )
+
+    def show_line(self, text: str) -> None:
+        self._progress.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)

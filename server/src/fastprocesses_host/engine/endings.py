@@ -7,12 +7,13 @@ import msgspec
 from fastprocesses_sdk.executor.protocol import Output, Problem
 from msgspec import Struct
 
+from fastprocesses_host.ogc.exceptions import InvalidParameterValue, OGCException
 from fastprocesses_host.ogc.execute import pointer
 from fastprocesses_host.ogc.jobs import JobProblem
 from fastprocesses_host.store.records import Limits
 
 BYTES_PER_MB = 1024 * 1024
-BY_CHANCE = frozenset({"crashed", "error"})
+BY_CHANCE = frozenset({"crashed", "error", "inputs-away", "results-not-stored"})
 """Reasons of failures that another attempt may not meet."""
 MOST_CHARACTERS = 4000
 """Longer texts of processes are cut before they reach a record."""
@@ -85,10 +86,81 @@ def too_much_memory(used_bytes: int, limit_bytes: int) -> Failed:
     return failed("memory", f"The process used {used} MB of memory; {limit} MB is the most it may use.")
 
 
+def too_much_disk(used_bytes: int, limit_bytes: int) -> Failed:
+    """Give the ending of a job that wrote too much into its folder."""
+    used, limit = used_bytes // BYTES_PER_MB, limit_bytes // BYTES_PER_MB
+    detail = f"The process wrote {used} MB into its folder; {limit} MB is the most it may write."
+    return failed("disk", detail, title="Disk limit exceeded")
+
+
+def disk_full() -> Failed:
+    """Give the ending of a job that a full disk ended."""
+    detail = "The disk of the server is nearly full, so the process was stopped. Try again later."
+    return failed("disk-full", detail, title="Insufficient Storage", status=507)
+
+
+def no_room(refusal: OGCException) -> Failed:
+    """Give the ending of a job for whose results there is no room; the caller of the results cannot send less."""
+    detail = f"The results could not be kept. {refusal.detail}"
+    return failed("no-room", detail, title="Insufficient Storage", status=507)
+
+
 def too_large(output: str, length: int, limit: int) -> Failed:
     """Give the ending of a job with a result larger than allowed."""
     detail = f"The output {output!r} has {length} bytes; {limit} is the most a value may have."
     return failed("too-large", detail, title="Result too large")
+
+
+def not_fetched(place: str, where: str, detail: str, status: int) -> Failed:
+    """Give the ending of a job that could not have an input that it was given by reference.
+
+    Args:
+        place: The input, for people.
+        where: Its JSON pointer.
+        detail: Why.
+        status: Whose fault it is: 502 the other host's, 504 it was too slow, 413 what it has is too large.
+    """
+    title = {413: "Input too large", 504: "Time limit exceeded"}.get(status, "Input not fetched")
+    errors = [{"pointer": where, "detail": detail}]
+    detail = f"Input {place} could not be fetched. {detail}"
+    return Failed("reference", JobProblem(title=title, status=status, detail=detail, errors=errors))
+
+
+def input_refused(place: str, errors: list[dict[str, str]]) -> Failed:
+    """Give the ending of a job whose input by reference must not be fetched, or is not what it has to be."""
+    refusal = InvalidParameterValue
+    more = f" Look into errors for {len(errors) - 1} more." if len(errors) > 1 else ""
+    return Failed(
+        "input",
+        JobProblem(
+            type=refusal.type,
+            title=refusal.title,
+            status=refusal.status,
+            detail=f"Input {place}: {errors[0]['detail']}{more}",
+            errors=errors,
+        ),
+    )
+
+
+def input_gone() -> Failed:
+    """Give the ending of a job with an input that is in the value store no more."""
+    return failed(
+        "input-gone",
+        "An input of the job is in the value store no more. Submit the job again.",
+        title="Input gone",
+    )
+
+
+def inputs_away() -> Failed:
+    """Give the ending of a job whose inputs the value store did not give in time."""
+    detail = "The inputs could not be fetched: the value store does not answer. Submit the job again later."
+    return failed("inputs-away", detail, title="Value store away", status=503)
+
+
+def results_not_stored() -> Failed:
+    """Give the ending of a job whose results the value store did not take in time."""
+    detail = "The results could not be stored: the value store does not answer. Submit the job again later."
+    return failed("results-not-stored", detail, title="Results not stored", status=503)
 
 
 def process_missing(process_id: str) -> Failed:

@@ -24,6 +24,7 @@ from fastprocesses_sdk.executor.protocol import AnyFrame, Frame
 from fastprocesses_sdk.executor.started import StartMark
 
 from fastprocesses_host.engine import processes, sentinel
+from fastprocesses_host.engine.folders import held_folder, remove_abandoned
 from fastprocesses_host.logs import get_logger
 from fastprocesses_host.settings import Settings
 
@@ -229,11 +230,18 @@ class Executors:
         """Processes that are nobody's, and how many jobs their executor had done when they were seen first."""
         self._is_closed = False
         self._output = OutputDrain()
-        self._folder = Path(tempfile.mkdtemp(prefix="fastprocesses-"))
+        if abandoned := remove_abandoned():
+            log.info("folders of workers that were killed are deleted", folders=abandoned)
+        self._folder, self._mark = held_folder()
         self._sentinel, self._sentinel_pipe = start_sentinel(worker_id, self._folder)
         # Parent-death signals follow the thread that forked, so one long-lived thread spawns.
         self._spawner = threading.Thread(target=self._spawn_on_request, name="spawner", daemon=True)
         self._spawner.start()
+
+    @property
+    def folder(self) -> Path:
+        """Where jobs have their folders; it goes with the worker, however that ends."""
+        return self._folder
 
     def warm(self) -> None:
         """Start an executor for whoever needs one next, without waiting for it."""
@@ -304,6 +312,7 @@ class Executors:
         self._output.close()
         self._sentinel_pipe.close()
         self._sentinel.wait()
+        self._mark.close()
 
     def end_left_behind(self) -> None:
         """End what jobs have left running outside the families of their executors, once those jobs are over.

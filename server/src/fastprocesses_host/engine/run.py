@@ -3,10 +3,14 @@
 import threading
 import time
 from collections import deque
+from pathlib import Path
 from typing import Literal
 
 import msgspec
+from fastprocesses_sdk.executor.protocol import Input
 
+from fastprocesses_host.engine import endings
+from fastprocesses_host.engine.endings import Failed, Stopped
 from fastprocesses_host.engine.executors import Executor
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.client import Store
@@ -31,6 +35,9 @@ class Run:
         claim: The right to it.
         stop: Why it has to stop; None while it may go on.
         is_untouched: No code of the process ran yet.
+        fetched: The inputs that were given by reference, once they are here.
+        fetched_folder: Where they lie; None: there are none.
+        spent_seconds: What of the time of the job went by before its process could begin.
     """
 
     def __init__(self, claimed: Claimed, max_log_lines: int) -> None:
@@ -39,6 +46,9 @@ class Run:
         self.claim = claimed.claim
         self.stop: Stop | None = None
         self.is_untouched = True
+        self.fetched: dict[str, Input] = {}
+        self.fetched_folder: Path | None = None
+        self.spent_seconds = 0.0
         self._executor: Executor | None = None
         self._lock = threading.Lock()
         self._reporting = threading.Lock()
@@ -128,6 +138,15 @@ class Run:
             self._percent, self._message = None, None
             self._lines.clear()
             return taken
+
+
+def ending_of_stop(run: Run) -> Failed | Stopped | None:
+    """Give the ending for the reason that a run has to stop; None if it has not."""
+    if run.stop is None:
+        return None
+    if run.stop == "overtime":
+        return endings.timed_out(run.claimed.limits)
+    return Stopped(run.stop)
 
 
 class Runs:

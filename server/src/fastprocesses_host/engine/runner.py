@@ -3,9 +3,12 @@
 import contextlib
 import logging
 import os
+import re
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from fastprocesses_sdk.description import PluginRecord, ProcessRecord
@@ -24,24 +27,33 @@ from fastprocesses_sdk.executor.protocol import (
 )
 from msgspec import Struct
 
-from fastprocesses_host.engine import endings
+from fastprocesses_host.engine import endings, transfers
+from fastprocesses_host.engine.disk import DiskWatch
 from fastprocesses_host.engine.endings import Ending, Failed, Stopped, Succeeded
 from fastprocesses_host.engine.executors import Executor, ExecutorLost, Executors
-from fastprocesses_host.engine.run import LINE_CHARACTERS, Run, Runs
+from fastprocesses_host.engine.run import LINE_CHARACTERS, Run, Runs, ending_of_stop
 from fastprocesses_host.logs import get_logger, job_context
+from fastprocesses_host.ogc.exceptions import BodyTooLarge, InsufficientStorage, TooManyRequests
 from fastprocesses_host.ogc.jobs import OutputValue, Status
+from fastprocesses_host.ogc.references import REFERENCED, decode_referenced
 from fastprocesses_host.ogc.results import plan_formats
 from fastprocesses_host.queue import QueueBroker
 from fastprocesses_host.settings import Settings
-from fastprocesses_host.store import operations
+from fastprocesses_host.store import operations, sharing
 from fastprocesses_host.store.client import Store, StoreFull, StoreUnavailable
 from fastprocesses_host.store.operations import Claimed, Finished
-from fastprocesses_host.store.records import StoredInput, Told, encode_told
-from fastprocesses_host.store.values import FileValues
+from fastprocesses_host.store.records import StoredInput, Told, encode_told, locations_field
+from fastprocesses_host.store.rooms import DISK_FULL, Rooms, WorkerRoom
+from fastprocesses_host.store.values import Values, ValuesAway
+
+if TYPE_CHECKING:
+    from fastprocesses_host.engine.references import References
 
 _MEMORY_SECONDS = 0.25
 _LOOK_SECONDS = 1.0
 _LOADING_TRIES = 2
+_IN_A_HURRY = frozenset({"memory", "disk", "disk-full"})
+"""Reasons to stop that leave no time to tidy up."""
 _LEVELS = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -50,6 +62,9 @@ _LEVELS = {
 }
 _WITH_FINISH_BYTES = 16 * 1024
 """Values up to this size travel with the end of their run; larger ones are staged before it."""
+
+_DISK_FULL = re.compile(rf"\[Errno ({'|'.join(map(str, DISK_FULL))})\]")
+"""How Python tells it."""
 
 log = get_logger()
 
@@ -70,7 +85,7 @@ class Runner:
         store: Store,
         executors: Executors,
         offers: Mapping[str, Offer],
-        values: FileValues | None,
+        values: Values | None,
         broker: QueueBroker,
     ) -> None:
         self.runs = Runs()
@@ -81,6 +96,7 @@ class Runner:
         self._values = values
         self._broker = broker
         self._memory_bytes = settings.memory_bytes
+        self._rooms = Rooms(settings, settings.value_folder)
 
     def run(self, claimed: Claimed) -> None:
         """Bring a job that was taken to its end, and then, in the same slot, what waits while something does."""
@@ -109,15 +125,13 @@ class Runner:
             try:
                 ending = self._attempt(run, attempts)
                 ending, following = self._finish(run, ending)
-            except Exception:  # a bug of ours, a full disk: the job must not be left running
-                log.exception("the engine failed")
-                ending = endings.failed(
-                    "engine", "The server failed to run the process, or to store its results."
-                )
-                ending, following = self._finish(run, ending)
+            except Exception as error:  # a bug of ours, a full disk: the job must not be left running
+                ending, following = self._finish(run, _ending_of_ours(error))
         finally:  # only now, since results lie in the folder of the executor until they are stored
             for attempt in attempts:
                 self._done_with(attempt)
+            if run.fetched_folder is not None:
+                self._references.discard(run)
         self._tell_operator(run, ending, round(time.monotonic() - started_seconds, 3))
         return following
 
@@ -142,6 +156,12 @@ class Runner:
             return endings.process_missing(job.process_id)
         if offer.process.digest != job.description_digest:
             return endings.process_changed(job.process_id)
+        try:
+            return self._fetch(run, offer) or self._run_process(run, offer, attempts)
+        except transfers.LOST as error:
+            return transfers.without_inputs(run, error)
+
+    def _run_process(self, run: Run, offer: Offer, attempts: "list[Attempt]") -> Ending:
         lost = ExecutorLost(None)
         for _ in range(_LOADING_TRIES):
             if run.stop is not None:
@@ -164,6 +184,31 @@ class Runner:
                 lost = error  # it died before the process began: once more, with a fresh one
         return ending_of_stop(run) or endings.died(lost.returncode, while_loading=True)
 
+    def _fetch(self, run: Run, offer: Offer) -> Ending | None:
+        """Fetch the inputs that were given by reference, if any were; give why that was not possible."""
+        referenced = {
+            name: decode_referenced(self._document(value))
+            for name, value in run.claimed.inputs.items()
+            if value.media_type == REFERENCED
+        }
+        if not referenced:
+            return None
+        return self._references.fetch(run, offer.process.description, offer.process.digest, referenced)
+
+    @cached_property
+    def _references(self) -> "References":
+        """What fetches; imported when a job first needs it, with all that checks values."""
+        from fastprocesses_host.engine.references import References
+
+        return References(self._settings, self._executors.folder, self._values)
+
+    def _document(self, value: StoredInput) -> bytes:
+        if not value.location:
+            return value.data
+        assert self._values is not None, "a value lies in a value store that this worker does not have"
+        with self._values.open(value.location) as file:
+            return file.read()
+
     def _done_with(self, attempt: "Attempt") -> None:
         if attempt.is_reusable:
             self._executors.give_back(attempt.executor, attempt.source)
@@ -179,25 +224,33 @@ class Runner:
             distribution=offer.plugin.distribution,
             version=offer.plugin.version,
             process=offer.process.description.id,
-            inputs={name: self._input(value) for name, value in run.claimed.inputs.items()},
+            inputs={
+                name: self._input(run, name, value, workdir) for name, value in run.claimed.inputs.items()
+            },
             outputs=None if asked.outputs is None else list(asked.outputs),
             formats=plan_formats(offer.process.description, asked, negotiate=False),
             workdir=str(workdir),
             inline_bytes=self._settings.max_inline_bytes,
         )
 
-    def _input(self, value: StoredInput) -> Input:
+    def _input(self, run: Run, name: str, value: StoredInput, workdir: Path) -> Input:
+        if value.media_type == REFERENCED:
+            return run.fetched[name]
         if not value.location:
             return Input(value.data, value.media_type)
         assert self._values is not None, "a value lies in a value store that this worker does not have"
-        return Input(media_type=value.media_type, path=str(self._values.path(value.location)))
+        file = self._values.local(value.location, workdir, stopped=lambda: run.stop is not None)
+        return Input(media_type=value.media_type, path=str(file))
 
     def _finish(self, run: Run, ending: Ending) -> tuple[Ending, Claimed | None]:
         """Write the end of a run; give the ending that it really had, and the next job of the slot."""
         if isinstance(ending, Succeeded):
             ending = self._within_limit(ending)
         if isinstance(ending, Succeeded):
-            return ending, self._keep(run, ending)
+            try:
+                return ending, self._keep_with_room(run, ending)
+            except transfers.LOST as error:
+                ending = transfers.without_results(run, error)
         if isinstance(ending, Failed):
             return (
                 (Stopped("repeated"), None)
@@ -239,6 +292,24 @@ class Runner:
             fields["pb"] = msgspec.json.encode(ending.problem)
         return self._end(run, "failed", fields, {}, told=told).next
 
+    def _keep_with_room(self, run: Run, ending: Succeeded) -> Claimed | None:
+        """Store the values, the large ones within the budgets, and end the job; give the next one of the slot.
+
+        Raises:
+            BodyTooLarge, TooManyRequests, InsufficientStorage: there is no room for them.
+        """
+        large = [output for output in ending.outputs.values() if self._is_large(output)]
+        if not large:
+            return self._keep(run, ending)
+        with WorkerRoom(self._rooms, self._store, run.job_id, run.claim) as room:
+            for output in large:
+                is_on_disk = bool(output.path) and self._rooms.has_disk_of(Path(output.path))
+                room.grow(_length(output), is_on_disk=is_on_disk)
+            return self._keep(run, ending)
+
+    def _is_large(self, output: Output) -> bool:
+        return self._values is not None and _length(output) > self._settings.max_inline_bytes
+
     def _keep(self, run: Run, ending: Succeeded) -> Claimed | None:
         """Store the values and end the job with them; give the next job of the slot."""
         values: dict[str, bytes] = {}
@@ -246,7 +317,11 @@ class Runner:
         staged = False
         for name, output in ending.outputs.items():
             length = _length(output)  # a file is moved away by placing it
-            data, location = self._place(run.job_id, output)
+            try:
+                data, location = self._place(run, output)
+            except BaseException:
+                self._discard(run, [one.location for one in outputs.values() if one.location])
+                raise
             outputs[name] = OutputValue(
                 form=output.form, media_type=output.media_type, length=length, location=location
             )
@@ -258,7 +333,9 @@ class Runner:
         locations = [one.location for one in outputs.values() if one.location]
         fields: dict[str, operations.Argument] = {}
         if locations:
-            fields["ol"] = "\n".join(locations)
+            fields["ol"] = locations_field(
+                {one.location: one.length for one in outputs.values() if one.location}
+            )
         if run.claimed.listed or staged or sum(map(len, values.values())) > _WITH_FINISH_BYTES:
             fields["out"] = msgspec.json.encode(outputs)
             finished = self._end(run, "successful", fields, values, staged=staged)
@@ -269,14 +346,15 @@ class Runner:
             self._discard(run, locations)
         return finished.next
 
-    def _place(self, job_id: str, output: Output) -> tuple[bytes | None, str]:
+    def _place(self, run: Run, output: Output) -> tuple[bytes | None, str]:
         """Give the bytes for the store, or the location in the value store."""
-        is_large = _length(output) > self._settings.max_inline_bytes
-        if self._values is not None and is_large:
-            if output.path:
-                return None, self._values.move(job_id, Path(output.path))
-            return None, self._values.put(job_id, output.data)
-        return (Path(output.path).read_bytes() if output.path else output.data), ""
+        if self._values is None or _length(output) <= self._settings.max_inline_bytes:
+            return (Path(output.path).read_bytes() if output.path else output.data), ""
+        if not output.path:
+            return None, self._values.put(run.job_id, output.data, media_type=output.media_type)
+        return None, self._values.move(
+            run.job_id, Path(output.path), media_type=output.media_type, stopped=lambda: run.stop is not None
+        )
 
     def _stage(self, run: Run, name: str, data: bytes) -> None:
         operation = operations.stage(run.job_id, run.claim, name, data)
@@ -286,7 +364,8 @@ class Runner:
         """Delete the values of a run that no longer counted."""
         if self._values is not None:
             for location in locations:
-                self._values.delete(location)
+                with contextlib.suppress(ValuesAway):  # then it is an orphan
+                    self._values.delete(location)
         with contextlib.suppress(StoreUnavailable):  # then it expires
             self._store.command("DEL", self._store.keys.staged(run.job_id, run.claim))
 
@@ -331,7 +410,14 @@ class Runner:
         if finished.next is not None:
             self._broker.taken[finished.next.job_id] = finished.next
         self._broker.heard(next_claim)
+        if finished.has_others:
+            self._tell_others()
         return finished
+
+    def _tell_others(self) -> None:
+        """Tell all jobs that share a run of its end, some at a time; what is left undone, ticks do."""
+        while self._store.run_until_answered(lambda _is_again: sharing.bring()):
+            pass
 
     def _release(self, run: Run) -> None:
         operation = operations.release(
@@ -357,12 +443,14 @@ class Attempt:
         self._run = run
         self._settings = settings
         limits = run.claimed.limits
-        self._longest_seconds = min(limits.timeout_seconds, limits.max_run_seconds)
+        self._longest_seconds = min(limits.timeout_seconds, limits.max_run_seconds) - run.spent_seconds
         self._memory_limit_bytes = limits.memory_mb * endings.BYTES_PER_MB or memory_bytes
-        self._deadline_seconds = time.monotonic() + (
-            self._longest_seconds if self.is_loaded else settings.plugin_load_seconds
+        self._deadline_seconds = self._memory_due_seconds = float("inf")
+        self._disk = DiskWatch(
+            executor.workdir,
+            most_bytes=settings.max_workdir_bytes,
+            min_free_bytes=settings.min_free_disk_bytes,
         )
-        self._memory_due_seconds = time.monotonic() + _MEMORY_SECONDS
         self._cancel_ending: Ending | None = None
         self._kill_at_seconds: float | None = None
 
@@ -372,6 +460,11 @@ class Attempt:
         Raises:
             ExecutorLost: the executor ended by itself.
         """
+        now = time.monotonic()  # not before the inputs are there
+        self._deadline_seconds = now + (
+            self._longest_seconds if self.is_loaded else self._settings.plugin_load_seconds
+        )
+        self._memory_due_seconds = now + _MEMORY_SECONDS
         self.executor.started.clear()
         self._run.attach(self.executor)
         self.executor.on_line = self._on_line
@@ -429,6 +522,8 @@ class Attempt:
             return endings.failed("error", "The process interrupted itself.")
         if frame.kind != "declared":
             log.error("process raised", reason=frame.kind, error=frame.detail, exception=frame.traceback)
+        if frame.kind == "failed" and _DISK_FULL.search(frame.detail):
+            return endings.disk_full()
         ending = endings.raised(frame, self._run.job_id)
         self._run.log("error", ending.problem.detail)  # the caller may read it: no more than the problem says
         return ending
@@ -455,7 +550,7 @@ class Attempt:
             self._cancel_ending = self._reason_to_stop(now)
             if self._cancel_ending is not None:
                 self.executor.send(Cancel(self._run.job_id, self._run.claim))
-                hurry = isinstance(self._cancel_ending, Failed) and self._cancel_ending.reason == "memory"
+                hurry = isinstance(self._cancel_ending, Failed) and self._cancel_ending.reason in _IN_A_HURRY
                 self._kill_at_seconds = now + (0.0 if hurry else self._settings.cancel_grace_seconds)
                 self._deadline_seconds = self._memory_due_seconds = float("inf")
         if self._kill_at_seconds is not None and now >= self._kill_at_seconds:
@@ -475,10 +570,22 @@ class Attempt:
             used_bytes = self.executor.memory_bytes()
             if used_bytes > self._memory_limit_bytes:
                 return endings.too_much_memory(used_bytes, self._memory_limit_bytes)
+            return self._disk.ending()
         return None
 
     def _on_line(self, stream: str, line: str) -> None:
         self._run.log("info" if stream == "stdout" else "warning", line)
+
+
+def _ending_of_ours(error: Exception) -> Failed:
+    """Give the ending of a job that the engine could not bring to its own."""
+    if isinstance(error, BodyTooLarge | TooManyRequests | InsufficientStorage):
+        return endings.no_room(error)
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        log.error("the disk is full", file=error.filename)
+        return endings.disk_full()
+    log.error("the engine failed", exc_info=error)
+    return endings.failed("engine", "The server failed to run the process, or to store its results.")
 
 
 def _is_of_plugin(frame: Result | Problem) -> bool:
@@ -493,15 +600,6 @@ def _is_bug(frame: Result | Problem) -> bool:
 def _lies_in(workdir: Path, file: str) -> bool:
     """Whether a file is in a folder that is one still: a job may have put a link in its place."""
     return Path(os.path.realpath(file)).is_relative_to(workdir.parent.resolve() / workdir.name)
-
-
-def ending_of_stop(run: Run) -> Ending | None:
-    """Give the ending for the reason that a run has to stop; None if it has not."""
-    if run.stop is None:
-        return None
-    if run.stop == "overtime":
-        return endings.timed_out(run.claimed.limits)
-    return Stopped(run.stop)
 
 
 def _told(ending: Ending) -> str:

@@ -1,27 +1,23 @@
 """A worker's signs of life, and what it does for all: recovering, expiring, deleting garbage."""
 
-import contextlib
-import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from fastprocesses_host.engine import endings
 from fastprocesses_host.engine.executors import Executors
+from fastprocesses_host.engine.garbage import Garbage
 from fastprocesses_host.engine.run import Runs
 from fastprocesses_host.logs import get_logger
-from fastprocesses_host.ogc.jobs import Job
 from fastprocesses_host.queue import QueueBroker
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.client import Store, StoreFull, StoreUnavailable
-from fastprocesses_host.store.values import FileValues, NoSuchValue
+from fastprocesses_host.store.values import Values
 
 REPORT_SECONDS = 0.2
 """Progress and log lines of a job reach its record at most so often."""
 MOST_ROUNDS = 50
-_AT_ONCE = 100
-_SWEEP_SECONDS = 3600.0
 _REAP_SECONDS = 5.0
 
 log = get_logger()
@@ -37,7 +33,7 @@ class Ticker:
         broker: QueueBroker,
         executors: Executors,
         runs: Runs,
-        values: FileValues | None,
+        values: Values | None,
         offer: str,
         announce: Callable[[], object],
     ) -> None:
@@ -46,14 +42,12 @@ class Ticker:
         self._broker = broker
         self._executors = executors
         self._runs = runs
-        self._values = values
+        self._garbage = Garbage(store, values) if values is not None else None
         self._offer = offer
         self._announce = announce
         self._stopped = threading.Event()
         self._is_away = False
-        self._next_sweep_seconds = time.monotonic()
         self._next_reap_seconds = time.monotonic()
-        self._old_values: Iterator[tuple[str, str]] | None = None
         self._threads = [
             threading.Thread(target=loop, name=loop.__name__.strip("_"), daemon=True)
             for loop in (self._tick, self._report, self._listen)
@@ -63,10 +57,14 @@ class Ticker:
         """Start ticking."""
         for thread in self._threads:
             thread.start()
+        if self._garbage is not None:
+            self._garbage.start()
 
     def stop(self) -> None:
         """Stop ticking; runs that are left lose their leases in time."""
         self._stopped.set()
+        if self._garbage is not None:
+            self._garbage.stop()
         for thread in self._threads[:2]:  # the one that listens is waiting for a message, and writes nothing
             thread.join(timeout=1.0)
 
@@ -118,30 +116,8 @@ class Ticker:
         for _ in range(MOST_ROUNDS):
             if self._store.run(operations.expire()) < operations.EXPIRE_AT_ONCE:
                 break
-        if self._values is not None:
-            self._delete_garbage(self._values)
-            self._sweep(self._values)
-
-    def _delete_garbage(self, values: FileValues) -> None:
-        key = self._store.keys.garbage
-        for location in self._store.command("SRANDMEMBER", key, _AT_ONCE):
-            with contextlib.suppress(NoSuchValue):
-                values.delete(location.decode())
-            self._store.command("SREM", key, location)
-
-    def _sweep(self, values: FileValues) -> None:
-        """Look at some old values, and delete those whose job is not known: a crash may have left them."""
-        if self._old_values is None and time.monotonic() >= self._next_sweep_seconds:
-            self._next_sweep_seconds = time.monotonic() + _SWEEP_SECONDS
-            self._old_values = values.orphans()
-        if self._old_values is None:
-            return
-        some = list(itertools.islice(self._old_values, _AT_ONCE))
-        for job_id, location in some:
-            if not isinstance(self._store.run(operations.job(job_id)), Job):
-                values.delete(location)
-        if len(some) < _AT_ONCE:
-            self._old_values = None
+        if self._garbage is not None:
+            self._garbage.go_on()
 
     def _report(self) -> None:
         while not self._stopped.wait(REPORT_SECONDS):

@@ -21,19 +21,22 @@ from fastprocesses_sdk.description import Discovery
 from fastprocesses_sdk.memory import release_unused_memory
 
 from fastprocesses_host import lifeline
+from fastprocesses_host.engine.callbacks import Subscribers
 from fastprocesses_host.engine.executors import Executors
 from fastprocesses_host.engine.runner import Offer, Runner
 from fastprocesses_host.engine.standing import settle
 from fastprocesses_host.engine.tick import Ticker
 from fastprocesses_host.exits import CHILD_CONFIGURATION
 from fastprocesses_host.logs import configure_logging, get_logger
-from fastprocesses_host.queue import QueueBroker, Slots
-from fastprocesses_host.settings import PREFIX, Settings
+from fastprocesses_host.queue import QueueBroker
+from fastprocesses_host.settings import PREFIX, Settings, SettingsError
+from fastprocesses_host.slots import Slots
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.announcements import Announcement
 from fastprocesses_host.store.client import Store, StoreFull, StoreRefused, StoreUnavailable
 from fastprocesses_host.store.keys import DEFAULT_QUEUE, queue_names
-from fastprocesses_host.store.values import FileValues
+from fastprocesses_host.store.value_stores import open_values
+from fastprocesses_host.store.values import Values
 
 _SIGN_OFF_PAUSES_SECONDS = (0.0, 0.05, 0.2)
 STOP_RESERVE_SECONDS = 4.0
@@ -57,8 +60,9 @@ class WorkerParts(Middleware):
         self._broker = broker
         self._runner: Runner | None = None
         self._executors: Executors | None = None
+        self._subscribers: Subscribers | None = None
         self._ticker: Ticker | None = None
-        self._values: FileValues | None = None
+        self._values: Values | None = None
         self._stop_seconds = 0.0
         self._offer = ""
         self._announced_at = 0
@@ -69,6 +73,12 @@ class WorkerParts(Middleware):
         """What runs jobs; there once the worker has booted."""
         assert self._runner is not None, "the worker has not booted"
         return self._runner
+
+    @property
+    def subscribers(self) -> Subscribers:
+        """What calls subscribers; there once the worker has booted."""
+        assert self._subscribers is not None, "the worker has not booted"
+        return self._subscribers
 
     def before_worker_boot(self, _broker: Broker, worker: DramatiqWorker) -> None:
         """Discover, announce, start what the jobs need; exit where starting again would be of no use."""
@@ -82,8 +92,12 @@ class WorkerParts(Middleware):
         self._drain_at_once_when_told()
         try:
             self._boot(min(self._settings.slot_count, worker.worker_threads))
+            worker.worker_threads += 1  # it hands calls to subscribers over while all others run jobs
         except StoreRefused as error:
             log.critical("store refused", reason=str(error))
+            raise SystemExit(CHILD_CONFIGURATION) from error
+        except SettingsError as error:
+            log.critical("settings refused", reason=str(error))
             raise SystemExit(CHILD_CONFIGURATION) from error
         except Exception as error:  # Dramatiq would only log it, and go on with half a worker
             log.exception("the worker could not start")
@@ -92,6 +106,8 @@ class WorkerParts(Middleware):
     def before_worker_shutdown(self, _broker: Broker, _worker: DramatiqWorker) -> None:
         """Finish, give back or release everything, within `drain_seconds` of the first signal."""
         self._drain()
+        if self._subscribers is not None:
+            self._subscribers.stop(self._left_seconds())
 
     def after_worker_shutdown(self, _broker: Broker, _worker: DramatiqWorker) -> None:
         """Sign off."""
@@ -128,13 +144,19 @@ class WorkerParts(Middleware):
         for stranger in settings.plugins.strangers(plugin.name for plugin in discovery.plugins):
             log.warning("settings of no plugin that is installed", where=stranger)
         self._broker.serve(served_queues(settings, discovery), settings.lease_seconds)
-        if settings.value_folder is not None:
-            self._values = FileValues(settings.value_folder)
+        self._values = open_values(settings, patience_seconds=settings.value_store_retry_seconds)
         digest = hashlib.sha256(msgspec.json.encode(discovery)).hexdigest()[:16]
         self._offer = f"{settings.environment}.{digest}"
         self._patiently(self._announce)
         self._runner = Runner(
             settings, self._store, self._executors, _offers(discovery), self._values, self._broker
+        )
+        self._subscribers = Subscribers(
+            settings,
+            self._store,
+            self._values,
+            {name: offer.process.description for name, offer in _offers(discovery).items()},
+            self._broker.calls,
         )
         self._ticker = Ticker(
             settings,
@@ -196,14 +218,18 @@ class WorkerParts(Middleware):
         self._broker.draining.set()
         if self._runner is None:
             return
-        begun_seconds = self._stop_seconds or time.monotonic()
-        for_jobs_seconds = max(self._settings.drain_seconds - STOP_RESERVE_SECONDS, 0.0)
-        left_seconds = begun_seconds + for_jobs_seconds - time.monotonic()
-        if self._runner.runs.wait_until_empty(max(left_seconds, 0.0)):
+        self._stop_seconds = self._stop_seconds or time.monotonic()
+        if self._runner.runs.wait_until_empty(self._left_seconds()):
             return
         for run in self._runner.runs.all():
             run.ask_to_stop("drained")
         self._runner.runs.wait_until_empty(self._settings.cancel_grace_seconds + STOP_RESERVE_SECONDS / 2)
+
+    def _left_seconds(self) -> float:
+        """Give how long what is under way may go on after the worker was told to stop."""
+        begun_seconds = self._stop_seconds or time.monotonic()
+        for_jobs_seconds = max(self._settings.drain_seconds - STOP_RESERVE_SECONDS, 0.0)
+        return max(begun_seconds + for_jobs_seconds - time.monotonic(), 0.0)
 
 
 def served_queues(settings: Settings, discovery: Discovery) -> list[tuple[str, str]]:

@@ -94,6 +94,32 @@ class ResultNotAvailable(OGCException):
     default_detail = "The job has no results."
 
 
+class ResultsExpired(ResultNotAvailable):
+    """The job had results; they were kept for less time than the job."""
+
+    title, status = "Results expired", 410
+
+
+class InputsNotKept(OGCException):
+    """What the job was given is not kept, or not here."""
+
+    title, status = "Inputs not kept", 404
+    default_detail = (
+        "The inputs of this job are not kept. The operator can have them kept with keep_inputs, the author of a "
+        "process with keep_inputs=True."
+    )
+
+
+class InsufficientStorage(OGCException):
+    """There is no room left for what would have to be kept (RFC 4918, section 11.5)."""
+
+    title, status = "Insufficient Storage", 507
+    default_detail = "The server has no room left for this. Try again when jobs have been removed."
+
+    def __init__(self, detail: str = "", *, retry_after_seconds: float = 60.0) -> None:
+        super().__init__(detail, headers=_retry_after(retry_after_seconds))
+
+
 class NoSuchOutput(OGCException):
     """The process has no output of this id."""
 
@@ -112,6 +138,31 @@ class InvalidParameterValue(OGCException):
 
     type, title, status = "InvalidParameterValue", "Invalid parameter value", 400
     default_detail = "The execute request cannot be used as it is."
+
+
+class InvalidHeader(OGCException):
+    """A header field of the request has a value that cannot be used."""
+
+    title, status = "Invalid header", 400
+
+
+class KeyReused(OGCException):
+    """The idempotency key came with another request before."""
+
+    title, status = "Idempotency key reused", 422
+    default_detail = (
+        "This Idempotency-Key came with another request before. Send that one, or take a new key."
+    )
+
+
+class NothingStored(OGCException):
+    """Only results that are kept were wanted, and there are none (RFC 9111, section 5.2.1.7)."""
+
+    title, status = "Gateway Timeout", 504
+    default_detail = (
+        "There are no results of an equal request that could be given, and Cache-Control: only-if-cached lets none be "
+        "made. Send the request without it."
+    )
 
 
 class BodyTooLarge(OGCException):
@@ -172,6 +223,48 @@ class MethodNotAllowed(OGCException):
     def __init__(self, method: str, allowed: Iterable[str]) -> None:
         allow = ", ".join(sorted(allowed))
         super().__init__(f"{method} is not possible here. Possible: {allow}.", headers={"Allow": allow})
+
+
+class NoSuchUpload(OGCException):
+    """No upload of this id is known."""
+
+    title, status = "No such upload", 404
+    default_detail = "No upload of this id is known. Its time may be over; upload the file again."
+
+
+class UploadGone(NoSuchUpload):
+    """There was an upload of this id."""
+
+    title, status = "Upload gone", 410
+    default_detail = "This upload has expired or was deleted. Upload the file again."
+
+
+class UploadConflict(OGCException):
+    """The upload is not where the client believes it is."""
+
+    title, status = "Upload conflict", 409
+
+
+class UploadLocked(OGCException):
+    """Another request is writing to the upload."""
+
+    title, status = "Locked", 423
+    default_detail = (
+        "Another request is writing to this upload. Wait for its end, and ask for the offset with HEAD."
+    )
+
+
+class UnsupportedUploadVersion(OGCException):
+    """The client speaks another version of the tus protocol."""
+
+    title, status = "Precondition Failed", 412
+
+
+class ChecksumMismatch(OGCException):
+    """What came is not what the client has the checksum of (tus, checksum)."""
+
+    title, status = "Checksum Mismatch", 460
+    default_detail = "What came does not have the checksum in Upload-Checksum and was dropped. Send it again."
 
 
 class TooManyRequests(OGCException):

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from fastprocesses_sdk.geojson_text import has_digits_in_a_row
@@ -14,6 +13,7 @@ from msgspec.structs import replace
 from fastprocesses_host.ogc.exceptions import InvalidParameterValue
 from fastprocesses_host.ogc.jobs import AskedOutput, AskedResults
 from fastprocesses_host.ogc.preferences import Preferences
+from fastprocesses_host.ogc.subscribers import Subscriber, SubscriberFault, read_subscriber
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """Some clients write it before everything; it may be ignored (RFC 8259, section 8.1)."""
@@ -22,23 +22,9 @@ _OTHER_THAN_BRACKETS = bytes(byte for byte in range(256) if byte not in b'[]{}"'
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _BRACKETS_TO_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _TO_SQUARE = bytes.maketrans(b"{}", b"[]")
-_WEB_URI = re.compile(r"https?://[!-~]{1,2000}", re.IGNORECASE)
 _NULL = Raw(b"null")
 _PASSES = 16
 """How many levels of nesting are taken away at the speed of bytes.replace before every bracket is counted."""
-
-
-class Subscriber(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where the client wants to be told of its job (subscriber.yaml)."""
-
-    success_uri: str = ""
-    in_progress_uri: str = ""
-    failed_uri: str = ""
-
-    @property
-    def wants_calls(self) -> bool:
-        """Whether anything is to be called at all."""
-        return bool(self.success_uri or self.in_progress_uri or self.failed_uri)
 
 
 class ExecuteRequest(Struct, frozen=True, kw_only=True):
@@ -298,28 +284,10 @@ def _response(members: Mapping[str, Raw]) -> Literal["", "raw", "document"]:
 def _subscriber(members: Mapping[str, Raw]) -> Subscriber | None:
     if "subscriber" not in members:
         return None
-    told = decode_value(members["subscriber"], "/subscriber")
-    if not isinstance(told, dict):
-        raise _fault(
-            "/subscriber", "subscriber must be an object with successUri, inProgressUri or failedUri."
-        )
-    uris = {name: told.get(name) or "" for name in ("successUri", "inProgressUri", "failedUri")}
-    for name, uri in uris.items():
-        if uri and not _is_web_uri(uri):
-            raise _fault(f"/subscriber/{name}", f"{name} must be a URI that is absolute, http or https.")
-    return Subscriber(
-        success_uri=uris["successUri"], in_progress_uri=uris["inProgressUri"], failed_uri=uris["failedUri"]
-    )
-
-
-def _is_web_uri(uri: object) -> bool:
-    if not isinstance(uri, str) or not _WEB_URI.fullmatch(uri):
-        return False
     try:
-        parts = urlsplit(uri)
-        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        return False
+        return read_subscriber(decode_value(members["subscriber"], "/subscriber"))
+    except SubscriberFault as fault:
+        raise _fault(fault.place, str(fault)) from None
 
 
 def pointer(path: "tuple[str | int, ...] | list[str | int]") -> str:

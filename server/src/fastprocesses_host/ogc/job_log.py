@@ -85,5 +85,9 @@ def as_text(lines: Iterable[LogLine]) -> str:
 def _text_line(line: LogLine) -> str:
     fields = "" if line.fields is UNSET else f" {msgspec.json.encode(line.fields).decode()}"
     time = "" if line.time is UNSET else f"{line.time} "
-    told = _CONTROL.sub(lambda found: repr(found[0])[1:-1], f"{line.text}{fields}")
-    return f"{time}{line.level:<7} {told}\n"
+    return f"{time}{line.level:<7} {visible(line.text + fields)}\n"
+
+
+def visible(text: str) -> str:
+    """Write what would move a terminal's cursor, or may not stand in a page, as an escape."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from fastprocesses_sdk.description import Link
 from msgspec import UNSET, Struct, UnsetType, field
 
-from fastprocesses_host.ogc.links import HTML, JSON, Urls, as_html, page_links
+from fastprocesses_host.ogc.links import EVENT_STREAM, EVENTS, HTML, JSON, Urls, as_html, page_links
 
 
 class Status(StrEnum):
@@ -86,6 +86,12 @@ class Job(Struct, frozen=True, kw_only=True):
     finished: int | None = None
     updated: int | None = None
     expires: int | None = None
+    results_expire: int | None = None
+    """When the results are removed, where that is before the job is."""
+    has_results: bool = True
+    """False: they have been removed."""
+    log_expires: int | None = None
+    keeps_inputs: bool = False
     progress: int | None = None
     message: str = ""
     mode: Literal["sync", "async"] = "async"
@@ -100,6 +106,17 @@ class Job(Struct, frozen=True, kw_only=True):
     problem: JobProblem | None = None
     values: dict[str, bytes] = field(default_factory=dict)
     """Small output values that came along with the record; others are read one by one."""
+    run_id: str = ""
+    """The run that has the values, where it may be shared with other jobs; empty: the job's own."""
+    is_joined: bool = False
+    """The run was under way when the job came."""
+    results_age_ms: int | None = None
+    """How old the results were when the job came; None: they were made for it."""
+
+    @property
+    def values_of(self) -> str:
+        """Id under which the values lie."""
+        return self.run_id or self.id
 
 
 class Problem(Struct, frozen=True, kw_only=True):
@@ -120,6 +137,7 @@ class StatusInfo(
         "job_id": "jobID",
         "process_id": "processID",
         "processing_entity_type": "processingEntityType",
+        "results_expire": "fastprocesses:resultsExpire",
         "attempts": "fastprocesses:attempts",
         "reason": "fastprocesses:reason",
     },
@@ -139,6 +157,10 @@ class StatusInfo(
     started: str | UnsetType = UNSET
     finished: str | UnsetType = UNSET
     updated: str | UnsetType = UNSET
+    expires: str | UnsetType = UNSET
+    """When the job is removed, with all that belongs to it; known once it has ended."""
+    results_expire: str | UnsetType = UNSET
+    """When its results are, where that is earlier; it may be past."""
     exception: Problem | UnsetType = UNSET
     attempts: int | UnsetType = UNSET
     """Runs that were begun; of jobs that may have several."""
@@ -168,6 +190,8 @@ def status_info(job: Job, urls: Urls) -> StatusInfo:
         started=UNSET if job.started is None else timestamp(job.started),
         finished=UNSET if job.finished is None else timestamp(job.finished),
         updated=timestamp(job.updated if job.updated is not None else job.created),
+        expires=UNSET if job.expires is None else timestamp(job.expires),
+        results_expire=UNSET if job.results_expire is None else timestamp(job.results_expire),
         exception=_told(job.problem) if job.status is Status.FAILED else UNSET,
         attempts=job.attempt if max(job.attempt, job.max_attempts) > 1 else UNSET,
         reason=job.reason if job.reason and job.status is not Status.SUCCESSFUL else UNSET,
@@ -205,6 +229,11 @@ def job_links(job: Job, urls: Urls) -> list[Link]:
         )
     if job.status is Status.FAILED:
         links += urls.ogc("exceptions", urls.results(job.id), "Why the job failed")
+    if job.keeps_inputs:
+        links += urls.ogc("job-inputs", urls.inputs(job.id), "Inputs of the job")
+    if job.listed:
+        title = "What happens to the job, as it happens"
+        links.append(Link(href=urls.events(job.id), rel=EVENTS, type=EVENT_STREAM, title=title))
     if urls.logs:
         links += urls.ogc("log", urls.log(job.id), "Log of the job")
     links.append(Link(href=urls.process(job.process_id), rel="up", type=JSON, title="The process"))
@@ -223,7 +252,7 @@ def _second(seconds: int) -> str:
 
 
 def _results_links(job: Job, urls: Urls) -> list[Link]:
-    if job.status is not Status.SUCCESSFUL or job.asked.outputs == {}:
+    if job.status is not Status.SUCCESSFUL or job.asked.outputs == {} or not job.has_results:
         return []
     url = urls.results(job.id)
     links = urls.ogc("results", url, "Results")
@@ -244,7 +273,17 @@ def _message(job: Job) -> str:
     """Give what is worth telling now: what a job was doing last says nothing of one that has ended."""
     if job.status is Status.FAILED and job.problem:
         return job.problem.detail or job.problem.title
-    return "" if job.status.is_final else job.message
+    if not job.status.is_final:
+        return job.message
+    return _source(job) if job.status is Status.SUCCESSFUL else ""
+
+
+def _source(job: Job) -> str:
+    """Tell where the results of a job come from that were not made for it alone."""
+    if job.results_age_ms is not None:
+        seconds = job.results_age_ms // 1000
+        return f"The results are those of an equal request, made {seconds} s before this one."
+    return "The results are those of a run that was under way for an equal request." if job.is_joined else ""
 
 
 def _told(problem: JobProblem | None) -> Problem | UnsetType:

@@ -11,13 +11,21 @@ from msgspec import UNSET, Struct, UnsetType
 REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 """What a link relation registered with OGC starts with."""
 
+EVENTS = "https://html.spec.whatwg.org/multipage/server-sent-events.html"
+"""Relation of a resource to the stream of what happens to it; none is registered, so it is the name of the protocol."""
+
 PROFILE = "https://www.opengis.net/def/profile/OGC/0/"
 """What the identifier of a profile of version 2.0 starts with."""
 
 JSON = "application/json"
 HTML = "text/html"
+EVENT_STREAM = "text/event-stream"
 OPENAPI_30 = "application/vnd.oai.openapi+json;version=3.0"
 OPENAPI_31 = "application/vnd.oai.openapi+json;version=3.1"
+
+
+UPLOADS = "https://tus.io/protocols/resumable-upload"
+"""The relation of where files are uploaded to: no registered one fits, so it is named by its protocol."""
 
 
 class Urls(Struct, frozen=True):
@@ -31,6 +39,8 @@ class Urls(Struct, frozen=True):
     """Relations of OGC are written with http, and again with https (S2.7 row 4)."""
     logs: bool = True
     """Jobs show their logs."""
+    takes_uploads: bool = False
+    """There is a resource to upload files to."""
 
     def landing(self) -> str:
         """Give the URL of the landing page."""
@@ -47,6 +57,14 @@ class Urls(Struct, frozen=True):
     def api_31(self) -> str:
         """Give the URL of the API definition as OpenAPI 3.1."""
         return self.api() + "/3.1"
+
+    def uploads(self) -> str:
+        """Give the URL where files are uploaded to."""
+        return self.base + "/uploads"
+
+    def upload(self, upload_id: str) -> str:
+        """Give the URL of an upload."""
+        return f"{self.uploads()}/{_segment(upload_id)}"
 
     def processes(self) -> str:
         """Give the URL of the process list."""
@@ -71,6 +89,14 @@ class Urls(Struct, frozen=True):
     def log(self, job_id: str) -> str:
         """Give the URL of a job's log."""
         return self.job(job_id) + "/log"
+
+    def inputs(self, job_id: str) -> str:
+        """Give the URL of the inputs of a job."""
+        return self.job(job_id) + "/inputs"
+
+    def events(self, job_id: str) -> str:
+        """Give the URL of what happens to a job."""
+        return self.job(job_id) + "/events"
 
     def results(self, job_id: str) -> str:
         """Give the URL of a job's results."""
@@ -141,6 +167,15 @@ def landing_links(urls: Urls) -> list[Link]:
     links += urls.ogc("conformance", urls.conformance(), "Conformance classes", short=True)
     links += urls.ogc("processes", urls.processes(), "Processes", short=True)
     links += urls.ogc("job-list", urls.jobs(), "Jobs", short=True)
+    if urls.takes_uploads:
+        links.append(
+            Link(
+                href=urls.uploads(),
+                rel=UPLOADS,
+                type=JSON,
+                title="Uploads: POST a file, or resume by tus 1.0.0",
+            )
+        )
     return links
 
 

@@ -8,15 +8,18 @@ from msgspec import UNSET
 
 from fastprocesses_host.ogc.links import JSON, Urls
 from fastprocesses_host.ogc.negotiation import parse_media_type
+from fastprocesses_host.ogc.openapi_callbacks import callback_components, callback_references
 from fastprocesses_host.ogc.openapi_parts import (
     EDITION_30,
     EDITION_31,
     Document,
     Edition,
     answer,
+    cache_control_header,
     failure_component,
     failures,
     header_components,
+    idempotency_key_header,
     json_content,
     path_parameter,
     prefer_header,
@@ -26,6 +29,7 @@ from fastprocesses_host.ogc.openapi_parts import (
 )
 from fastprocesses_host.ogc.openapi_paths import job_paths, process_paths, result_responses, service_paths
 from fastprocesses_host.ogc.openapi_schemas import COMPONENTS
+from fastprocesses_host.ogc.openapi_uploads import UPLOADS_TAG, upload_paths
 from fastprocesses_host.ogc.processes import described_media_types
 
 
@@ -68,6 +72,7 @@ def _definition(
             {"name": "service", "description": "What this is and what it conforms to."},
             {"name": "processes", "description": "What can be executed."},
             {"name": "jobs", "description": "What has been executed."},
+            *([UPLOADS_TAG] if urls.takes_uploads else ()),
             {"name": "health", "description": "For whoever runs the server."},
         ],
         "paths": {
@@ -76,10 +81,12 @@ def _definition(
             "/processes/{processID}/execution": {"post": _execution_of_any()},
             **executions,
             **job_paths(edition),
+            **(upload_paths() if urls.takes_uploads else {}),
         },
         "components": {
             "schemas": COMPONENTS,
             "headers": header_components(),
+            "callbacks": callback_components(),
             "responses": {**problem_components(), "failure": failure_component()},
         },
     }
@@ -119,9 +126,9 @@ def _execution_of(process: ProcessDescription, edition: Edition) -> Document:
 
 
 def _input_schema(told: InputDescription, edition: Edition) -> Document:
-    """Describe what an input can be given as: a value, qualified or not, or an array of them (S1.3)."""
+    """Describe what an input can be given as: a value, qualified or not, a reference, or an array of them (S1.3)."""
     value = edition.schema(told.schema)
-    one: Document = {"anyOf": [value, _qualified(value)]}
+    one: Document = {"anyOf": [value, _qualified(value), reference("referencedValue")]}
     if told.max_occurs != 1:
         several: Document = {"type": "array", "items": one, "minItems": told.min_occurs}
         if told.max_occurs != "unbounded":
@@ -177,20 +184,21 @@ def _execution(
     created = answer(
         "The job is accepted; its status is at Location.",
         json_content("statusInfo"),
-        ("Location", "Preference-Applied", "Vary"),
+        ("Location", "Preference-Applied", "Vary", "Age", "Cache-Status"),
     )
     told = {
         **result_responses(content),
         "201": created,
         **failures(),
-        **problem_references(400, 404, 406, 408, 413, 415, 429, 500, 503, 504),
+        **problem_references(400, 404, 406, 408, 410, 413, 415, 422, 429, 500, 502, 503, 504, 507),
     }
     operation: Document = {"operationId": operation_id, "tags": ["processes"], "summary": summary}
     return {
         **operation,
-        "parameters": [*parameters, prefer_header()],
+        "parameters": [*parameters, prefer_header(), cache_control_header(), idempotency_key_header()],
         "requestBody": body,
         "responses": told,
+        "callbacks": callback_references(),
     }
 
 

@@ -10,6 +10,7 @@ from fastprocesses_host.ogc.jobs import Status
 from fastprocesses_host.ogc.links import HTML, JSON, OPENAPI_30, OPENAPI_31
 from fastprocesses_host.ogc.negotiation import PROBLEM
 from fastprocesses_host.ogc.openapi_schemas import openapi_schema, schema_31
+from fastprocesses_host.ogc.repeats import KEY_PATTERN, LONGEST_KEY
 from fastprocesses_host.ogc.search import LONGEST_QUERY
 
 Document = dict[str, Any]
@@ -20,37 +21,61 @@ PROBLEMS: Mapping[int, str] = {
     404: "There is no such thing, or it is not there yet.",
     406: "Nothing the client accepts can be given.",
     408: "The body came too slowly.",
-    410: "The job has been deleted before.",
+    409: "The upload is elsewhere than the request says; Upload-Offset says where.",
+    410: "It has been deleted before, or has expired.",
+    412: "The server speaks another version of tus; Tus-Version says which.",
     413: "The body is too large, perhaps once it is decompressed.",
     415: "The body is not JSON, or compressed in a way the server does not read.",
     416: "The value has no such range.",
-    429: "Too many jobs of this caller are waiting; Retry-After says when to try again.",
+    422: "The Idempotency-Key came with another request before.",
+    423: "Another request is writing to the upload.",
+    429: "The caller has too much waiting, or kept; Retry-After says when to try again.",
+    460: "What came does not have the checksum in Upload-Checksum, and was dropped.",
     500: "The process failed, or the server.",
+    502: "The host of an input that is given by reference does not answer as it should.",
     503: "The server cannot do this now; Retry-After says when to try again.",
-    504: "The execution took longer than a synchronous request may wait.",
+    504: "It took longer than a synchronous request may wait, or nothing was to be run and there are no results.",
+    507: "There is no room for what is sent; Retry-After says when to try again.",
 }
 
 _PROBLEM_HEADERS: Mapping[int, Sequence[str]] = {
-    415: ("Accept-Post", "Accept-Encoding"),
+    409: ("Upload-Offset",),
+    412: ("Tus-Version",),
+    415: ("Accept-Post", "Accept-Patch", "Accept-Encoding"),
     416: ("Content-Range",),
     429: ("Retry-After",),
     503: ("Retry-After",),
+    507: ("Retry-After",),
 }
 
 HEADERS: Mapping[str, str] = {
     "Accept-Encoding": "The content codings of bodies that the server reads.",
+    "Accept-Patch": "The media types of what can be written to an upload.",
     "Accept-Post": "The media types of bodies that the server reads.",
+    "Age": "How old the results are, in seconds; only of results that were made for an earlier request (RFC 9111).",
+    "Allow": "The methods that are possible.",
     "Accept-Ranges": "Parts of the value can be asked for.",
     "Cache-Control": "Whether and how long the answer may be kept.",
+    "Cache-Status": "Where results come from that may be shared: `hit`, or `fwd` and perhaps `collapsed` (RFC 9211).",
     "Content-Encoding": "How the answer is compressed: `gzip` or `zstd`, as Accept-Encoding allows.",
     "Content-Language": "The languages of the texts.",
     "Content-Range": "Which part of the value this is.",
     "ETag": "Changes with the document; send it back as If-None-Match.",
     "Link": "The links of the document, or to outputs (RFC 8288).",
-    "Location": "The job's status.",
+    "Location": "The job's status, the new upload, or where a value lies.",
     "OGC-Output-Values-Count": "How many values the output has.",
     "Preference-Applied": "The preferences that were honoured (RFC 7240).",
     "Retry-After": "In how many seconds to try again.",
+    "Tus-Checksum-Algorithm": "The algorithms that Upload-Checksum can name.",
+    "Tus-Extension": "What the server does of tus beyond its core.",
+    "Tus-Max-Size": "How many bytes an upload may have.",
+    "Tus-Resumable": "The version of tus that was spoken.",
+    "Tus-Version": "The versions of tus that the server speaks.",
+    "Upload-Defer-Length": "1 as long as nobody has told how many bytes the upload will have.",
+    "Upload-Expires": "Until when the upload is kept, if it is not written to again.",
+    "Upload-Length": "How many bytes the upload will have.",
+    "Upload-Metadata": "What the client told of the file when it began.",
+    "Upload-Offset": "How many bytes of the upload are here.",
     "Vary": "The request headers that decide about the answer.",
 }
 
@@ -134,6 +159,14 @@ def not_modified() -> Document:
     }
 
 
+def elsewhere() -> Document:
+    """Give the response that leads to an object store, which servers may be set up to give."""
+    return {
+        "description": "The value lies in an object store, at a signed URL that ends after a while.",
+        "headers": header_references(("Location", "Vary", "Cache-Control")),
+    }
+
+
 def json_content(schema: str) -> Document:
     """Give the content that is a component as JSON."""
     return {JSON: {"schema": reference(schema)}}
@@ -197,6 +230,24 @@ def prefer_header() -> Document:
     """Give the header Prefer."""
     text = "`respond-async`, `wait=<seconds>`, `return=minimal|representation` (RFC 7240)."
     return {"name": "Prefer", "in": "header", "description": text, "schema": {"type": "string"}}
+
+
+def cache_control_header() -> Document:
+    """Give the header Cache-Control of an execute request."""
+    text = (
+        "Of a process whose results are kept: `no-cache` and `max-age=<seconds>` say how old they may be, `no-store` "
+        "that they are neither used nor kept, `only-if-cached` that nothing is to be run (RFC 9111)."
+    )
+    return {"name": "Cache-Control", "in": "header", "description": text, "schema": {"type": "string"}}
+
+
+def idempotency_key_header() -> Document:
+    """Give the header Idempotency-Key of an execute request."""
+    text = (
+        "A name of this very request, a UUID for instance: sent again with it, the request is not run again."
+    )
+    schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": f"^({KEY_PATTERN})$"}
+    return {"name": "Idempotency-Key", "in": "header", "description": text, "schema": schema}
 
 
 def limit_parameter(default: int) -> Document:

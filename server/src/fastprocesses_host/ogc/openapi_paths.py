@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fastprocesses_host.ogc.links import HTML, JSON, OPENAPI_30, OPENAPI_31
+from fastprocesses_host.ogc.links import EVENT_STREAM, HTML, JSON, OPENAPI_30, OPENAPI_31
 from fastprocesses_host.ogc.openapi_parts import (
     Document,
     Edition,
     answer,
+    elsewhere,
     failures,
     filter_parameters,
     header_references,
@@ -67,7 +68,7 @@ def process_paths() -> Document:
 
 
 def job_paths(edition: Edition) -> Document:
-    """Describe the job list, jobs, their results and logs."""
+    """Describe the job list, jobs, their results, logs and events."""
     job_id = path_parameter("jobID", "The id of a job.")
     output_id = path_parameter("outputID", "The id of an output of the job's process.")
     n = path_parameter("n", "Which of the values, counted from 0.", {"type": "integer", "minimum": 0})
@@ -81,7 +82,9 @@ def job_paths(edition: Edition) -> Document:
         "/jobs/{jobID}/results/{outputID}/{n}": {
             "get": _value("getOutputValue", "One of the values of an output", [job_id, output_id, n])
         },
+        "/jobs/{jobID}/inputs": {"get": _inputs(job_id)},
         "/jobs/{jobID}/log": {"get": _log(job_id)},
+        "/jobs/{jobID}/events": {"get": _events(job_id)},
     }
 
 
@@ -157,8 +160,8 @@ def _results(job_id: Document) -> Document:
     f = query("f", "The representation, whatever Accept says.", {"type": "string", "enum": ["json", "html"]})
     any_value: Document = {JSON: {"schema": {}}, HTML: {"schema": {"type": "string"}}, "*/*": {"schema": {}}}
     responses = result_responses(any_value)
-    problems = problem_references(400, 404, 406, 500, 503)
-    told = {**responses, **failures(), **problems}
+    problems = problem_references(400, 404, 406, 410, 500, 503)
+    told = {**responses, "303": elsewhere(), **failures(), **problems}
     return operation("getResults", "jobs", "The results of a job", told, [job_id, outputs, f])
 
 
@@ -168,18 +171,50 @@ def _value(operation_id: str, summary: str, parameters: list[Document]) -> Docum
     responses = {
         "200": answer(summary, content, _VALUE),
         "206": answer("The parts that Range names", content, (*_VALUE, "Content-Range")),
+        "303": elsewhere(),
         "304": not_modified(),
         **failures(),
-        **problem_references(400, 404, 406, 416, 500, 503),
+        **problem_references(400, 404, 406, 410, 416, 500, 503),
     }
     return operation(operation_id, "jobs", summary, responses, [*parameters, f])
 
 
+def _inputs(job_id: Document) -> Document:
+    summary = "The inputs of a job, where they are kept: an execute request"
+    return reading(
+        "getInputs", "jobs", summary, "keptInputs", problems=(404,), parameters=[job_id], is_kept=False
+    )
+
+
 def _log(job_id: Document) -> Document:
-    content = {**json_content("jobLog"), "text/plain": {"schema": {"type": "string"}}}
-    f = query("f", "The representation, whatever Accept says.", {"type": "string", "enum": ["json", "text"]})
+    text = {"schema": {"type": "string"}}
+    content = {**json_content("jobLog"), "text/plain": text, HTML: text}
+    f = query(
+        "f", "The representation, whatever Accept says.", {"type": "string", "enum": ["json", "text", "html"]}
+    )
     problems = problem_references(400, 404, 406, 500, 503)
     responses = {"200": answer("The newest lines", content, _FRESH), **problems}
     return operation(
         "getLog", "jobs", "What a job's process wrote", responses, [job_id, limit_parameter(1000), f]
     )
+
+
+def _events(job_id: Document) -> Document:
+    told = (
+        "Server-sent events, each with JSON for data: `status` (the status of the job, as it has become), `progress` "
+        '(`{"progress": 40}`), `message` (`{"message": "…"}`), `log` (a line, with its `number`) and, behind the '
+        "last one, `end`."
+    )
+    last = "The `id` of the last event that the client has had; what follows it is told."
+    header: Document = {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "description": last,
+        "schema": {"type": "string"},
+    }
+    responses = {
+        "200": answer(told, {EVENT_STREAM: {"schema": {"type": "string"}}}, ("Vary", "Cache-Control")),
+        "204": {"description": "Everything has been told: there is no need to come back."},
+        **problem_references(400, 404, 406, 429, 500, 503),
+    }
+    return operation("getEvents", "jobs", "What happens to a job, as it happens", responses, [job_id, header])

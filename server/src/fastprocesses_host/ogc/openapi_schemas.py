@@ -202,6 +202,18 @@ COMPONENTS: Mapping[str, Schema] = {
         {"value": {}, **_FORMAT, "format": _object(_FORMAT)},
         "value",
     ),
+    "referencedValue": {
+        **_object(
+            {
+                "href": {"type": "string", "format": "uri", "description": "http, https or data."},
+                **dict.fromkeys(("type", "rel", "hreflang", "title"), _STRING),
+                **_FORMAT,
+                "format": _object(_FORMAT),
+            },
+            "href",
+        ),
+        "description": "Where the value is; the job fetches it, and then it is checked as one given inline.",
+    },
     "execute": _object(
         {
             "inputs": {"type": "object", "additionalProperties": {}},
@@ -210,8 +222,18 @@ COMPONENTS: Mapping[str, Schema] = {
                 "additionalProperties": {"$ref": "#/components/schemas/outputSelection"},
             },
             "response": {"type": "string", "enum": ["raw", "document"]},
+            "subscriber": {"$ref": "#/components/schemas/subscriber"},
         }
     ),
+    "subscriber": {
+        "type": "object",
+        "description": "Addresses that are called about the job: with its results, with each step, with its failure.",
+        "properties": {
+            "successUri": {"type": "string", "format": "uri"},
+            "inProgressUri": {"type": "string", "format": "uri"},
+            "failedUri": {"type": "string", "format": "uri"},
+        },
+    },
     "statusInfo": _object(
         {
             "jobID": _STRING,
@@ -227,6 +249,8 @@ COMPONENTS: Mapping[str, Schema] = {
             "started": _TIME,
             "finished": _TIME,
             "updated": _TIME,
+            "expires": _TIME,
+            "fastprocesses:resultsExpire": _TIME,
             "exception": {"$ref": "#/components/schemas/problem"},
             "fastprocesses:attempts": _INTEGER,
             "fastprocesses:reason": _STRING,
@@ -241,6 +265,33 @@ COMPONENTS: Mapping[str, Schema] = {
         "links",
     ),
     "jobList": _object({"jobs": _list_of("statusInfo"), "links": _list_of("link")}, "jobs", "links"),
+    "upload": _object(
+        {
+            "href": {"type": "string", "format": "uri", "description": "With it an input names the upload."},
+            "mediaType": _STRING,
+            "length": _INTEGER,
+            "offset": _INTEGER,
+            "complete": {"type": "boolean"},
+            "expires": _TIME,
+        },
+        "href",
+        "offset",
+        "complete",
+        "expires",
+    ),
+    "keptInputs": _object(
+        {
+            "inputs": {"type": "object"},
+            "outputs": {
+                "type": "object",
+                "additionalProperties": {"$ref": "#/components/schemas/outputSelection"},
+            },
+            "response": {"type": "string", "enum": ["raw", "document"]},
+            "links": _list_of("link"),
+        },
+        "inputs",
+        "links",
+    ),
     "jobLog": _object(
         {
             "jobID": _STRING,

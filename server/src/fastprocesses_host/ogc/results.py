@@ -12,6 +12,7 @@ from fastprocesses_host.ogc.exceptions import (
     ProcessFailed,
     ResultNotAvailable,
     ResultNotReady,
+    ResultsExpired,
 )
 from fastprocesses_host.ogc.jobs import AskedOutput, AskedResults, Job, JobProblem, OutputValue, Status
 from fastprocesses_host.ogc.links import JSON, PROFILE, Urls
@@ -136,6 +137,25 @@ def plan_answer(
     return layout.document() if resource == "results" else _negotiated_value(layout)
 
 
+def plan_document(
+    asked: AskedResults,
+    outputs: Mapping[str, OutputValue],
+    offered: Mapping[str, Sequence[str]],
+    *,
+    described: Collection[str] = (),
+    inline_bytes: int,
+) -> Document:
+    """Plan the results document that a subscriber is sent, whatever form the client asked for (S2.7 row 15).
+
+    The arguments are those of `plan_answer`; the job has an address, so that its outputs have.
+    """
+    wanted = asked.outputs if asked.outputs is not None else described or outputs
+    available = {output_id: outputs[output_id] for output_id in wanted if output_id in outputs}
+    return _Layout(
+        asked=asked, outputs=available, offered=offered, inline_bytes=inline_bytes, references=True
+    ).document()
+
+
 def plan_output(value: OutputValue, offered: Sequence[str], output_id: str, *, accept: str = "") -> Raw:
     """Plan the answer of `/jobs/{jobID}/results/{outputID}` (/req/core/job-result-op).
 
@@ -199,6 +219,10 @@ def require_results(job: Job) -> None:
         raise ResultNotReady(f"The job is {job.status}. Its results can be fetched once it is successful.")
     if job.asked.outputs == {}:
         raise ResultNotAvailable("The execute request asked for no outputs, so the job has no results.")
+    if not job.has_results:
+        raise ResultsExpired(
+            "The results of this job were kept for a limited time, and have been removed. Execute the process again."
+        )
 
 
 def choose_output(job: Job, output_id: str, described: Collection[str] = ()) -> OutputValue:

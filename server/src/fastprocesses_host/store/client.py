@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from typing import Any, TypeVar
 
 import redis
@@ -86,6 +86,8 @@ class AsyncStore:
         self._wire: Wire | None = None
         self._connecting = asyncio.Lock()
         self._probing: asyncio.Task[None] | None = None
+        self._subscription: Wire | None = None
+        self._followed: set[str] = set()
         self.is_listening = False
         """Messages are being received."""
 
@@ -139,16 +141,18 @@ class AsyncStore:
     async def listen(self, on_message: Callable[[bytes, bytes], None], *channels: str) -> AsyncIterator[None]:
         """Hand messages to `on_message`, as channel and data; give a turn when the subscription is (again) complete.
 
-        And one when it is lost. Reconnects by itself, so it never ends.
+        And one when it is lost. Reconnects by itself, so it never ends. Channels that are followed meanwhile are heard
+        too.
         """
         turns: asyncio.Queue[None] = asyncio.Queue()
+        always = {channel.encode() for channel in channels}
         confirmed, is_heard = 0, False
 
         def on_push(push: Any) -> None:
             nonlocal confirmed, is_heard
             is_heard = True
-            if isinstance(push, list) and push[0] == b"message":
-                on_message(push[1], push[2])
+            if message := _message_in(push, always):
+                on_message(*message)
             elif isinstance(push, list) and push[0] == b"subscribe":
                 confirmed += 1
                 if confirmed == len(channels):
@@ -163,7 +167,8 @@ class AsyncStore:
                 try:
                     async with asyncio.timeout(HOST_OPERATION_SECONDS):
                         await wire.open(self._redis.connection_pool)
-                    wire.tell("SUBSCRIBE", *channels)
+                    wire.tell("SUBSCRIBE", *channels, *self._followed)
+                    self._subscription = wire
                     while not wire.lost.done():
                         is_heard = False
                         wire.tell("PING")
@@ -178,9 +183,22 @@ class AsyncStore:
                             yield None
                 finally:
                     self.is_listening = False
+                    self._subscription = None
                     wire.close()
                 yield None
             await asyncio.sleep(_RECONNECT_SECONDS)
+
+    def follow(self, channel: str) -> None:
+        """Have `listen` hear one more channel; a message without data tells that nothing is missed from now on."""
+        self._followed.add(channel)
+        if self._subscription is not None:
+            self._subscription.tell("SUBSCRIBE", channel)
+
+    def unfollow(self, channel: str) -> None:
+        """Have `listen` hear a channel no more that was followed."""
+        self._followed.discard(channel)
+        if self._subscription is not None:
+            self._subscription.tell("UNSUBSCRIBE", channel)
 
     async def _answer(self, operation: Operation[Any]) -> Any:
         wire = self._wire
@@ -352,6 +370,15 @@ class Store:
             self._local.wire = ThreadWire(self.redis.connection_pool)
         wire: ThreadWire = self._local.wire
         return wire
+
+
+def _message_in(push: Any, always: Collection[bytes]) -> tuple[bytes, bytes] | None:
+    """Give the channel and the data of a message; none of a channel that is followed from now on."""
+    if not isinstance(push, list) or push[0] not in (b"message", b"subscribe"):
+        return None
+    if push[0] == b"message":
+        return push[1], push[2]
+    return None if push[1] in always else (push[1], b"")
 
 
 def refuse_other_format(store_format: str) -> None:

@@ -8,6 +8,9 @@ FORMAT = "1"
 DEFAULT_QUEUE = "default"
 """How an operator names the queue of processes without one of their own."""
 
+CALLBACK_QUEUE = "__callbacks__"
+"""The list in which there is something while calls to subscribers may be due; no process can name a queue so."""
+
 
 class Keys(Struct, frozen=True):
     """Keys and channels under one prefix, a hash tag: in a cluster all of them share a slot."""
@@ -22,6 +25,10 @@ class Keys(Struct, frozen=True):
     def done(self, host: str) -> str:
         """Give the channel of a host: ids of the jobs it waited for that became final, and how."""
         return f"{self.prefix}:done:{host}"
+
+    def changes(self, job_id: str) -> str:
+        """Give the channel of a listed job: something of it changed."""
+        return f"{self.prefix}:ev:{job_id}"
 
     @property
     def stop(self) -> str:
@@ -56,6 +63,11 @@ class Keys(Struct, frozen=True):
         """Set: locations in the value store that nobody refers to any more."""
         return self.prefix + ":garbage"
 
+    @property
+    def bytes(self) -> str:
+        """Hash: how many bytes lie in the value store, `all` and by caller, `c:` before it."""
+        return self.prefix + ":bytes"
+
     def queue(self, name: str) -> str:
         """Give the key of the list of message ids of one queue, as Dramatiq lays it out."""
         return f"{self.namespace}:{name}"
@@ -71,6 +83,10 @@ class Keys(Struct, frozen=True):
     def values(self, job_id: str) -> str:
         """Give the key of the output values of a finished job."""
         return f"{self.prefix}:o:{job_id}"
+
+    def inputs(self, job_id: str) -> str:
+        """Give the key of the inputs of a job."""
+        return f"{self.prefix}:i:{job_id}"
 
     def log(self, job_id: str) -> str:
         """Give the key of a job's log."""

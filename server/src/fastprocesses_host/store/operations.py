@@ -5,6 +5,7 @@ it writes, and uses the store's clock; a lost answer and a second try do no harm
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeVar
 
 from msgspec import Struct
@@ -23,6 +24,8 @@ from fastprocesses_host.store.records import (
     encode_inputs,
     is_small,
     job_of,
+    lengths_elsewhere,
+    locations_field,
     pairs,
     record_fields,
 )
@@ -34,11 +37,18 @@ Outcome = Literal["ok", "superseded", "final", "gone"]
 
 RECOVER_AT_ONCE = 100
 EXPIRE_AT_ONCE = 100
+PURGE_AT_ONCE = 250
 LIST_BUDGET = 500
 LOG_BYTES = 4 * 1024 * 1024
 STAGED_SECONDS = 3600
+UPLOAD_TOMBSTONE_SECONDS = 86_400.0
+"""How long it is remembered that there was an upload."""
 MAX_CLOCK_SKEW_MS = 5_000
+"""So far a job's id may be from the store's time; `_common.lua` has it too, for ids that come too early."""
+MAX_STORING_MS = 6 * 3_600_000
+"""So long bringing its inputs to the value store may have taken since a job got its id."""
 _EVERY_JOB = JobFilters()
+_NONE_ELSEWHERE: Mapping[str, int] = MappingProxyType({})
 
 
 class Operation(Struct, Generic[T], frozen=True):
@@ -90,6 +100,8 @@ class Finished(Struct, frozen=True):
 
     outcome: Outcome
     next: Claimed | None = None
+    has_others: bool = False
+    """Other jobs share the run, and have not all been told: see `sharing.bring`."""
 
 
 class QueueLimits(Struct, frozen=True, kw_only=True):
@@ -98,6 +110,18 @@ class QueueLimits(Struct, frozen=True, kw_only=True):
     jobs: int
     of_caller: int
     of_process: int
+
+
+class Budgets(Struct, frozen=True, kw_only=True):
+    """Most bytes in the value store: of one job, of one caller, in all (0: any number)."""
+
+    of_job: int
+    of_caller: int
+    in_all: int
+
+
+RoomOutcome = Literal["ok", "job", "caller", "all"]
+"""Whether there is room; if not, whose budget is used up."""
 
 
 class TickAnswer(Struct, frozen=True):
@@ -133,6 +157,17 @@ class Log(Struct, frozen=True, kw_only=True):
     lines: list[bytes]
 
 
+class Look(Struct, frozen=True, kw_only=True):
+    """A job with lines of its log from a position on, oldest first."""
+
+    job: Job
+    count: int
+    """Lines that there ever were; the oldest of them may not be kept any more."""
+    first: int
+    """How many there were before the first one here."""
+    lines: list[bytes]
+
+
 class Page(Struct, frozen=True, kw_only=True):
     """A part of the job list."""
 
@@ -149,20 +184,36 @@ def open_store(store_format: str) -> Operation[tuple[str, int]]:
     return Operation("open", (store_format,), lambda answer: (answer[0].decode(), answer[1]))
 
 
-def accept(job: NewJob, inputs: Mapping[str, StoredInput], *, limits: QueueLimits) -> Operation[Accepted]:
-    """Write record, indexes, inputs and message of a job together; again with its id changes nothing."""
+def accept(
+    job: NewJob,
+    inputs: Mapping[str, StoredInput],
+    *,
+    limits: QueueLimits,
+    lengths: Mapping[str, int] = _NONE_ELSEWHERE,
+) -> Operation[Accepted]:
+    """Write record, indexes, inputs and message of a job together; again with its id changes nothing.
+
+    Args:
+        job: The job.
+        inputs: Its inputs.
+        limits: How many may wait.
+        lengths: Of inputs in the value store, in bytes, by location; others are not counted there.
+    """
     fields = record_fields(job)
     values: list[Argument] = []
     if is_small(job, inputs):
         fields += ["in", encode_inputs(inputs)]
     else:
         values = [part for name, value in inputs.items() for part in (name, encode_input(value))]
-    if locations := [value.location for value in inputs.values() if value.location]:
-        fields += ["il", "\n".join(locations)]
+    elsewhere: dict[str, int] = {}
+    for value in inputs.values():
+        elsewhere |= lengths_elsewhere(value, lengths.get(value.location, 0))
+    if elsewhere:
+        fields += ["il", locations_field(elsewhere)]
     arguments: tuple[Argument, ...] = (
         job.id,
         created_ms(job.id),
-        MAX_CLOCK_SKEW_MS,
+        MAX_STORING_MS if lengths else MAX_CLOCK_SKEW_MS,
         limits.jobs,
         limits.of_caller,
         limits.of_process,
@@ -282,7 +333,9 @@ def finish(
     )
 
     def parse(answer: Any) -> Finished:
-        return Finished(answer[0].decode(), _claimed(answer[1], next_claim))
+        return Finished(
+            answer[0].decode(), _claimed(answer[1], next_claim), len(answer) > 2 and answer[2] > 0
+        )
 
     return Operation("finish", arguments, parse)
 
@@ -338,8 +391,8 @@ def recover(
 
 
 def expire() -> Operation[int]:
-    """Remove jobs past their time; how many there were, at most `EXPIRE_AT_ONCE`."""
-    return Operation("expire", (EXPIRE_AT_ONCE,), int)
+    """Remove jobs, results and uploads past their time; how many there were, at most `EXPIRE_AT_ONCE` of each."""
+    return Operation("expire", (EXPIRE_AT_ONCE, _milliseconds(UPLOAD_TOMBSTONE_SECONDS)), int)
 
 
 def job(job_id: str) -> Operation[Job | Literal["gone", "tombstone"]]:
@@ -374,6 +427,25 @@ def log(job_id: str, *, limit: int, max_bytes: int = LOG_BYTES) -> Operation[Log
         return Log(job=job_of(job_id, pairs(answer[1])), count=answer[2], lines=answer[3][::-1])
 
     return Operation("log", (job_id, limit, max_bytes), parse)
+
+
+def look(job_id: str, *, lines_from: int, limit: int, max_bytes: int) -> Operation[Look | None]:
+    """Read a job and its log from a position on; None where there is no such job.
+
+    Args:
+        job_id: The job.
+        lines_from: How many lines there were before the first one that is wanted.
+        limit: Most lines.
+        max_bytes: Of all lines together, but for the first one.
+    """
+
+    def parse(answer: Any) -> Look | None:
+        if answer[0] != b"ok":
+            return None
+        job = job_of(job_id, pairs(answer[1]))
+        return Look(job=job, count=answer[2], first=answer[3], lines=answer[4])
+
+    return Operation("look", (job_id, lines_from, limit, max_bytes), parse)
 
 
 def jobs(
@@ -442,6 +514,77 @@ def _by_id(bound: str) -> tuple[str, bool]:
 def announce(offer: str, text: bytes) -> Operation[int]:
     """Publish what a worker offers under a name that changes with it."""
     return Operation("announce", (offer, text), int)
+
+
+def forget(job_id: str) -> Operation[bool]:
+    """Have a job in no list, whose caller has had its results, expire now; tell whether it does."""
+    return Operation("forget", (job_id,), lambda answer: answer == 1)
+
+
+class Purged(Struct, frozen=True):
+    """How many jobs were removed, or would be, and how many were left alone because they have not ended."""
+
+    jobs: int
+    under_way: int
+    last: str
+    """Behind which to go on; empty: there is nothing more."""
+
+
+def purge(
+    *,
+    after: str,
+    latest_ms: int,
+    process_id: str = "",
+    statuses: Collection[str] = (),
+    is_dry: bool = False,
+    dismiss: bool = False,
+) -> Operation[Purged]:
+    """Remove jobs before their time, oldest first, after a look at no more than `PURGE_AT_ONCE`.
+
+    Args:
+        after: The last that was looked at; empty: from the oldest.
+        latest_ms: They ended then or before, on the store's clock.
+        process_id: Of this process; empty: of any.
+        statuses: In one of these states; none: in any.
+        is_dry: They are only counted.
+        dismiss: Those that have not ended too: they are stopped.
+    """
+    arguments: tuple[Argument, ...] = (after, PURGE_AT_ONCE, latest_ms, process_id)
+    flags = ("1" if is_dry else "0", "1" if dismiss else "0")
+
+    def parse(answer: Any) -> Purged:
+        return Purged(answer[0], answer[1], answer[2].decode())
+
+    return Operation("purge", (*arguments, *flags, *statuses), parse)
+
+
+def unowned(values: Sequence[tuple[str, str]]) -> Operation[list[str]]:
+    """Tell which values nobody has any more, or ever had: owners and locations in, locations out."""
+    arguments = tuple(part for value in values for part in value)
+    return Operation("unowned", arguments, lambda answer: [location.decode() for location in answer])
+
+
+def hold_room(
+    holder: str, *, more_bytes: int, keep_seconds: float, budgets: Budgets, caller: str = "", job_id: str = ""
+) -> Operation[RoomOutcome]:
+    """Hold room in the value store before it is written to; counted until it is given back, or its time is over.
+
+    Args:
+        holder: Who writes; the same one may hold more and more, each time for so long from now on.
+        more_bytes: How much more.
+        keep_seconds: How long, if it is not held again.
+        budgets: How much there may be.
+        caller: For whom; empty: for the caller of the job.
+        job_id: Of a job that runs; empty: there is none yet.
+    """
+    arguments = (holder, caller, job_id, more_bytes, _milliseconds(keep_seconds))
+    limits = (budgets.of_job, budgets.of_caller, budgets.in_all)
+    return Operation("room", (*arguments, *limits), lambda answer: answer.decode())
+
+
+def give_room_back(holder: str) -> Operation[int]:
+    """Give back what was held, once what was written counts for its job, or is deleted."""
+    return Operation("unroom", (holder,), int)
 
 
 def _outcome(answer: Any) -> Outcome:

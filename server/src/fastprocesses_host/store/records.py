@@ -6,12 +6,15 @@ import msgspec
 from msgspec import Struct
 
 from fastprocesses_host.ogc.jobs import AskedResults, Job, JobProblem, OutputValue, Status
+from fastprocesses_host.ogc.subscribers import Step, Subscriber
 from fastprocesses_host.store.ids import created_ms
 
 _asked_decoder = msgspec.json.Decoder(AskedResults)
 _problem_decoder = msgspec.json.Decoder(JobProblem)
 _outputs_decoder = msgspec.json.Decoder(dict[str, OutputValue])
 
+STEP_LETTERS: dict[Step, str] = {"progress": "p", "success": "s", "failure": "f"}
+"""What the scripts call the steps that subscribers are told of."""
 ANYBODY = "-"
 """The caller of jobs whose caller is not known."""
 
@@ -28,6 +31,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_queue_seconds: float = 86_400.0
     max_run_seconds: float = 604_800.0
     ttl_seconds: float = 604_800.0
+    results_ttl_seconds: float = 0.0
+    """How long the results are kept; 0: as long as the job."""
+    log_ttl_seconds: float = 0.0
+    """The same of the log."""
 
 
 class NewJob(Struct, frozen=True, kw_only=True):
@@ -55,6 +62,12 @@ class NewJob(Struct, frozen=True, kw_only=True):
     origin: str = ""
     """The job that this one is a part of."""
     idempotency_key: str = ""
+    subscriber: Subscriber | None = None
+    """Who is called; such a job is listed."""
+    callback_progress_seconds: float = 0.0
+    """Calls about the progress of the job are so far apart."""
+    shared_as: str = ""
+    """What the requests have in common that may share this run; only of runs, which are jobs of nobody."""
 
 
 def record_fields(job: NewJob) -> list[str | int | bytes]:
@@ -72,7 +85,7 @@ def record_fields(job: NewJob) -> list[str | int | bytes]:
         "pd": job.description_digest,
         "e": job.environment if job.environment != "default" else None,
         "mo": "s" if job.mode == "sync" else None,
-        "li": None if job.listed else "0",
+        "li": "c" if job.subscriber else None if job.listed else "0",
         "ow": job.owner,
         "tt": round(limits.ttl_seconds * 1000),
         "ti": round(limits.timeout_seconds * 1000),
@@ -83,11 +96,42 @@ def record_fields(job: NewJob) -> list[str | int | bytes]:
         "dl": job.deadline_ms,
         "as": None if job.asked == AskedResults() else msgspec.json.encode(job.asked).decode(),
         "ki": "1" if job.keep_inputs else None,
+        "kr": round(limits.results_ttl_seconds * 1000) or None,
+        "kl": round(limits.log_ttl_seconds * 1000) or None,
         "tr": job.trace,
         "or": job.origin,
         "ik": job.idempotency_key,
+        "sd": job.shared_as,
     }
+    if job.subscriber:
+        fields |= _subscriber_fields(job.subscriber, job.callback_progress_seconds)
     return [part for name, value in fields.items() if value not in (None, "") for part in (name, value)]
+
+
+def _subscriber_fields(subscriber: Subscriber, progress_seconds: float) -> dict[str, str | int | bytes]:
+    letters = "".join(letter for step, letter in STEP_LETTERS.items() if subscriber.uri(step))
+    encoded = msgspec.json.encode(subscriber)
+    return {"sb": encoded, "sl": subscriber.lane, "sk": letters, "si": round(progress_seconds * 1000)}
+
+
+_OF_RUNS = frozenset(("q", "cl", "mc", "mq", "ti", "mr", "me", "rt", "dl"))
+
+
+def follower_fields(job: NewJob) -> list[str | int | bytes]:
+    """Give the fields of a job that follows a run, which has all that a worker needs to know."""
+    fields = record_fields(job)
+    names = zip(fields[::2], fields[1::2], strict=True)
+    return [part for name, value in names if name not in _OF_RUNS for part in (name, value)]
+
+
+def locations_field(lengths: Mapping[str, int]) -> str:
+    """Give the text that tells what of a job lies in the value store: lengths in bytes by location."""
+    return "\n".join(f"{location}\t{length}" for location, length in lengths.items())
+
+
+def locations_in(field: bytes) -> list[str]:
+    """Read the locations of such a text."""
+    return [line.partition("\t")[0] for line in field.decode().split("\n") if line]
 
 
 def pairs(flat: Iterable[bytes]) -> dict[str, bytes]:
@@ -116,8 +160,17 @@ def job_of(job_id: str, record: Mapping[str, bytes]) -> Job:
         finished=number("fi"),
         updated=number("up"),
         expires=number("ex"),
+        results_expire=number("rx"),
+        has_results="rx" not in record or "out" in record,
+        log_expires=None
+        if "kl" not in record or "fi" not in record
+        else int(record["fi"]) + int(record["kl"]),
+        keeps_inputs="ki" in record,
         progress=number("pr"),
         message=_text(record, "m"),
+        run_id=_text(record, "fr"),
+        is_joined="jo" in record,
+        results_age_ms=number("fc"),
         mode="sync" if record.get("mo") == b"s" else "async",
         listed=record.get("li") != b"0",
         owner=_text(record, "ow"),
@@ -179,6 +232,24 @@ class StoredInput(Struct, frozen=True, array_like=True):
     data: bytes = b""
     media_type: str = ""
     location: str = ""
+
+
+class PinnedInput(StoredInput, frozen=True, array_like=True):
+    """An input whose document names what was uploaded."""
+
+    pinned: dict[str, int] = {}
+    """The places of that in the value store which belong to the job alone, and how many bytes each has."""
+
+
+def lengths_elsewhere(value: StoredInput, length: int = 0) -> dict[str, int]:
+    """Give where in the value store an input lies, and how many bytes there.
+
+    Args:
+        value: The input.
+        length: Of its document.
+    """
+    lengths = {value.location: length} if value.location else {}
+    return {**lengths, **value.pinned} if isinstance(value, PinnedInput) else lengths
 
 
 _input_encoder = msgspec.msgpack.Encoder()

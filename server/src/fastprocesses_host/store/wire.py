@@ -77,7 +77,7 @@ class Wire(asyncio.Protocol):
 
     def tell(self, *command: str | bytes | float) -> None:
         """Send a command whose answers go to `on_push`."""
-        if self._transport is not None:
+        if self._transport is not None and not self.lost.done():
             self._transport.write(hiredis.pack_command(command))  # type: ignore[arg-type]
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -72,13 +73,15 @@ async def answer(
     """
     headers: dict[str, str] = {}
     etag = _etag_of_read(request, job.id, type(plan).__name__, plan, offered, urls_of(request).base)
+    if _links(request) == "signed":
+        etag = ""  # the links in it are others each time, and the old ones end
     if is_known(request, etag):
         return not_modified(etag)
     if told := [*applied, *(_applied(request, plan) if isinstance(plan, Document) else ())]:
         headers["Preference-Applied"] = ", ".join(told)
     match plan:
         case Empty():
-            return _empty(request, job, plan, offered, headers)
+            return await _empty(request, job, plan, offered, headers)
         case Raw():
             return await raw(request, job, plan, headers)
         case Multipart():
@@ -93,10 +96,15 @@ def _applied(request: Request, plan: Document) -> list[str]:
     return plan.applied
 
 
-def _empty(request: Request, job: Job, plan: Empty, offered: Offered, headers: dict[str, str]) -> Response:
+async def _empty(
+    request: Request, job: Job, plan: Empty, offered: Offered, headers: dict[str, str]
+) -> Response:
     """Answer 204, with a link to each output by reference (/req/core/process-execute-sync-raw-ref)."""
-    urls = urls_of(request)
-    links = [output_header_link(job, name, urls, offered[name][0]) for name in plan.references]
+    links = []
+    for name in plan.references:
+        link = output_header_link(job, name, urls_of(request), offered[name][0])
+        url = await _signed_link(request, job, name, offered[name][0])
+        links.append(replace(link, href=url) if url else link)
     if links:
         headers["Link"] = link_header(links)
     return Response(status_code=204, headers=headers)
@@ -107,6 +115,10 @@ async def raw(request: Request, job: Job, plan: Raw, headers: Mapping[str, str])
     etag = _etag_of_read(request, job.id, plan.output_id, plan.media_type)
     if is_known(request, etag):
         return not_modified(etag)
+    if request.method == "GET" and _links(request) != "proxied":
+        url = await _signed_url(request, job, plan.output_id, plan.media_type)
+        if url:
+            return Response(None, 303, {**headers, "Location": url})
     piece = await _raw_piece(request, job, plan.output_id, plan.media_type)
     media_type = content_type(job.outputs[plan.output_id], plan.media_type)
     return await _ranged(request, job, piece, media_type, etag, headers)
@@ -127,6 +139,25 @@ async def item(
 def _etag_of_read(request: Request, *parts: Any) -> str:
     """Tell a representation of results from every other: results never change. Empty where nothing is read."""
     return strong_etag(*parts) if request.method in ("GET", "HEAD") else ""
+
+
+def _links(request: Request) -> str:
+    links: str = request.app.state.settings.result_links
+    return links
+
+
+async def _signed_link(request: Request, job: Job, output_id: str, media_type: str) -> str | None:
+    """Give what a link to an output leads to where that is no address of ours."""
+    return await _signed_url(request, job, output_id, media_type) if _links(request) == "signed" else None
+
+
+async def _signed_url(request: Request, job: Job, output_id: str, media_type: str) -> str | None:
+    """Give a URL of the object store for an output that lies there as it is to be given."""
+    value = job.outputs[output_id]
+    if not value.location or raw_writer(value, media_type) is not None:
+        return None
+    url: str | None = await request.app.state.host.signed_url(job, output_id)
+    return url
 
 
 def _tagged(etag: str) -> dict[str, str]:
@@ -178,7 +209,7 @@ async def _multipart(request: Request, job: Job, plan: Multipart, headers: Mappi
     boundary = strong_etag("boundary", job.id, plan).strip('"')
     pieces: list[_Piece] = []
     for part in plan.parts:
-        pieces.append(_part_head(request, job, part, boundary))
+        pieces.append(await _part_head(request, job, part, boundary))
         if not part.by_reference:
             pieces.append(await _raw_piece(request, job, part.output_id, part.media_type))
         pieces.append(b"\r\n")
@@ -208,14 +239,15 @@ async def _whole(request: Request, job: Job, output_id: str, media_type: str) ->
         yield chunk
 
 
-def _part_head(request: Request, job: Job, part: Part, boundary: str) -> bytes:
+async def _part_head(request: Request, job: Job, part: Part, boundary: str) -> bytes:
     fields = [
         f"--{boundary}",
         f"Content-Type: {_part_type(job, part)}",
         f"Content-ID: {_content_id(part.output_id)}",
     ]
     if part.by_reference:
-        fields.append(f"Content-Location: {urls_of(request).output(job.id, part.output_id)}")
+        signed = await _signed_link(request, job, part.output_id, part.media_type)
+        fields.append(f"Content-Location: {signed or urls_of(request).output(job.id, part.output_id)}")
     return "\r\n".join([*fields, "", ""]).encode()
 
 
@@ -261,6 +293,8 @@ async def _reference(request: Request, job: Job, output_id: str, offered: Offere
     """Write a link with the type and the size of what a GET without wishes gives."""
     media_type = offered[output_id][0]
     link = output_link(job, output_id, urls_of(request), media_type)
+    if url := await _signed_link(request, job, output_id, media_type):
+        link = {**link, "href": url}
     if raw_writer(job.outputs[output_id], media_type) is None:
         return msgspec.json.encode(link)
     return msgspec.json.encode(
@@ -289,13 +323,23 @@ async def _respond(
     stream = _stream(request, job, pieces)
     # Started before the status is sent, so that a value that is gone is still a problem; HEAD reads nothing.
     start = b"" if request.method == "HEAD" else await anext(stream, b"")
-    return StreamingResponse(_resumed(start, stream), status, {**headers, "Content-Length": str(length)})
+    sent = _resumed(start, stream) if request.method == "HEAD" else _delivered(request, job, start, stream)
+    return StreamingResponse(sent, status, {**headers, "Content-Length": str(length)})
 
 
 async def _resumed(start: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield start
     async for chunk in rest:
         yield chunk
+
+
+async def _delivered(
+    request: Request, job: Job, start: bytes, rest: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    """Send all of it; then values that nobody else will ask for are of no more use."""
+    async for chunk in _resumed(start, rest):
+        yield chunk
+    request.app.state.host.forget_later(job)
 
 
 async def _stream(request: Request, job: Job, pieces: Sequence[_Piece]) -> AsyncIterator[bytes]:

@@ -43,12 +43,12 @@ def urls_of(request: Request) -> Urls:
     """
     settings, scope = request.app.state.settings, request.scope
     if settings.public_url:
-        return _urls(settings.public_url.rstrip("/"), settings.show_job_logs)
+        return _urls(settings.public_url.rstrip("/"), settings.show_job_logs, bool(settings.value_store_url))
     host = request.headers.get("host") or _socket(scope.get("server"))
     if not is_host(host):
         raise HTTPException(400, "The Host header is not a host name with an optional port.")
     base = _base(scope.get("scheme", "http"), host, scope.get("root_path", ""))
-    return _urls(base, settings.show_job_logs)
+    return _urls(base, settings.show_job_logs, bool(settings.value_store_url))
 
 
 @lru_cache(maxsize=256)
@@ -57,8 +57,8 @@ def _base(scheme: str, host: str, root_path: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _urls(base: str, logs: bool) -> Urls:
-    return Urls(base=base, html=True, logs=logs)
+def _urls(base: str, logs: bool, takes_uploads: bool) -> Urls:
+    return Urls(base=base, html=True, logs=logs, takes_uploads=takes_uploads)
 
 
 def _socket(server: tuple[str, int | None] | None) -> str:

@@ -16,6 +16,8 @@ from fastprocesses_host.web.long_strings import BodyInParts
 BODY_SECONDS: Final = 30.0
 """How long any body may take; larger ones get time by `SLOWEST_BYTES_PER_SECOND`."""
 SLOWEST_BYTES_PER_SECOND: Final = 16_384
+SLOWEST_UPLOAD_BYTES_PER_SECOND: Final = 1024
+"""Uploads are for slow connections too; what came of one that was cut is not lost."""
 LINGER_SECONDS: Final = 5.0
 """How long the rest of a body that nobody wants is still taken off the line after the answer."""
 
@@ -46,7 +48,18 @@ class BodyLimits:
             await self.app(scope, receive, send)
             return
         body = _Body(self, scope, receive, send)
+        scope[_BODY] = body
         await self.app(scope, body.receive, body.send)
+
+
+_BODY: Final = "fastprocesses_host.body"
+
+
+def take_larger_body(request: Request, max_bytes: int) -> None:
+    """Let the body of a request be larger than others, and slower; it is read as a stream afterwards."""
+    body: _Body | None = request.scope.get(_BODY)
+    if body is not None:
+        body.max_bytes, body.slowest_bytes_per_second = max_bytes, SLOWEST_UPLOAD_BYTES_PER_SECOND
 
 
 class _Body:
@@ -54,6 +67,8 @@ class _Body:
 
     def __init__(self, limits: BodyLimits, scope: Scope, receive: Receive, send: Send) -> None:
         self._limits = limits
+        self.max_bytes = limits.max_bytes
+        self.slowest_bytes_per_second = SLOWEST_BYTES_PER_SECOND
         self._declared = declared_length(scope)
         self._receive = receive
         self._send = send
@@ -106,15 +121,15 @@ class _Body:
         self._ended = message["type"] != "http.request" or not message.get("more_body", False)
 
     def _check(self, length: int) -> None:
-        if length > self._limits.max_bytes:
+        if length > self.max_bytes:
             raise BodyTooLarge(
-                f"The body is larger than the {self._limits.max_bytes} bytes this server takes. "
+                f"The body is larger than the {self.max_bytes} bytes this server takes. "
                 "Send less, or have the operator raise max_body_bytes."
             )
 
     @property
     def _deadline(self) -> float:
-        return self._started + self._limits.seconds + self._length / SLOWEST_BYTES_PER_SECOND
+        return self._started + self._limits.seconds + self._length / self.slowest_bytes_per_second
 
 
 def may_have_body(scope: Scope) -> bool:
@@ -159,8 +174,10 @@ async def read_json_body(request: Request, parts: BodyInParts | None = None) -> 
 async def _read_into(parts: BodyInParts, request: Request) -> bytes:
     async for chunk in request.stream():
         if parts.feed(chunk):
+            await parts.make_room()
             await to_thread.run_sync(parts.work)
     if parts.has_work:
+        await parts.make_room()
         await to_thread.run_sync(parts.end)
     else:
         parts.end()

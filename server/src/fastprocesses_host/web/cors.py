@@ -23,14 +23,26 @@ EXPOSED_HEADERS: Final = (
     "OGC-Output-Values-Count",
     "Retry-After",
     "ETag",
+    "Age",
+    "Cache-Status",
     "Allow",
+    "Tus-Resumable",
+    "Tus-Version",
+    "Tus-Extension",
+    "Tus-Max-Size",
+    "Tus-Checksum-Algorithm",
+    "Upload-Offset",
+    "Upload-Length",
+    "Upload-Defer-Length",
+    "Upload-Metadata",
+    "Upload-Expires",
 )
 """What scripts may read besides the basics (/rec/core/access-control-expose-headers)."""
 
 MAX_AGE_SECONDS: Final = 86_400
 """How long a browser need not ask again; each has a limit of its own below this."""
 
-_METHODS: Final = "GET, HEAD, POST, DELETE, OPTIONS"
+_METHODS: Final = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 _NAMES: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+(\s*,\s*[\w!#$%&'*+.^`|~-]+)*", re.ASCII)
 
 

@@ -8,20 +8,25 @@ from types import MappingProxyType
 from typing import Final
 
 from anyio import to_thread
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
 from fastprocesses_host.catalog import OfferedProcess
 from fastprocesses_host.encodings import offered_outputs
 from fastprocesses_host.inputs import CheckedInput, check_request
-from fastprocesses_host.ogc.conformance import part1_v10
+from fastprocesses_host.ogc.conformance import part1_v10, part1_v20
 from fastprocesses_host.ogc.exceptions import InvalidParameterValue
 from fastprocesses_host.ogc.execute import ExecuteRequest, parse_execute_request
 from fastprocesses_host.ogc.jobs import Job, Status, status_info
 from fastprocesses_host.ogc.preferences import ModeChoice, Preferences, choose_mode
 from fastprocesses_host.ogc.processes import control_options
+from fastprocesses_host.ogc.repeats import PLAIN, Repeats, read_repeats
 from fastprocesses_host.ogc.results import plan_answer, plan_formats, require_results
+from fastprocesses_host.ogc.subscribers import Subscriber
 from fastprocesses_host.settings import Settings
+from fastprocesses_host.subscribers import check_subscriber
+from fastprocesses_host.uploaded import with_uploads
 from fastprocesses_host.web.answers import answer
 from fastprocesses_host.web.base_url import urls_of
 from fastprocesses_host.web.body import read_json_body
@@ -31,6 +36,7 @@ from fastprocesses_host.web.query import preferences_of, wish_of
 from fastprocesses_host.web.render import respond
 from fastprocesses_host.web.resource import resource
 
+_REPEATS: Final = (b"cache-control", b"idempotency-key")
 _NO_FILES: Final[Mapping[bytes, Path]] = MappingProxyType({})
 _LARGE_BYTES: Final = 64 * 1024
 """Larger bodies are read and checked in a thread, so that other requests go on.
@@ -45,13 +51,15 @@ async def execute(request: Request) -> Response:
     Raises:
         NoSuchProcess: 404. InvalidParameterValue: 400, the request or an input does not fit.
         UnsupportedMediaType: 415. BodyTooLarge: 413. NotAcceptable: 406, before anything is run.
+        InvalidHeader: 400. KeyReused: 422. JobGone: 410. NothingStored: 504. InsufficientStorage: 507.
         ProcessFailed: the reason's own status. SyncTimeout: 504. TooManyRequests: 429. ServiceUnavailable: 503.
     """
     urls_of(request)  # a bad Host header is refused before anything runs
     process = request.app.state.host.catalog.get(request.path_params["process_id"])
-    preferences = preferences_of(request)
+    preferences, repeats = preferences_of(request), _repeats_of(request)
     with _parts_of(request, process) as parts:
         execute_request, inputs = await _read(request, process, preferences, parts)
+        inputs = await _with_uploads(request, process, inputs)
         choice = _choose_mode(request, process, execute_request, preferences)
         job = await request.app.state.host.execute(
             process.description.id,
@@ -60,8 +68,27 @@ async def execute(request: Request) -> Response:
             inputs=inputs,
             caller=caller_of(request),
             disconnected=partial(_left, request),
+            repeats=repeats,
         )
-    return await _answer(request, process, job, choice)
+    response = await _answer(request, process, job, choice)
+    if job.run_id:
+        response.headers.update(_cache_headers(job))
+    return response
+
+
+def _repeats_of(request: Request) -> Repeats:
+    for name, _ in request.scope["headers"]:
+        if name in _REPEATS:
+            headers = request.headers
+            return read_repeats(headers.getlist("cache-control"), headers.getlist("idempotency-key"))
+    return PLAIN
+
+
+def _cache_headers(job: Job) -> dict[str, str]:
+    """Tell where results come from that may be shared (RFC 9111, section 5.1; RFC 9211)."""
+    if job.results_age_ms is not None:
+        return {"Age": str(job.results_age_ms // 1000), "Cache-Status": "fastprocesses; hit"}
+    return {"Cache-Status": f"fastprocesses; fwd=miss{'; collapsed' if job.is_joined else ''}"}
 
 
 @contextmanager
@@ -72,11 +99,14 @@ def _parts_of(request: Request, process: OfferedProcess) -> Iterator[BodyInParts
     if values is None:
         yield None
         return
-    parts = BodyInParts(values, longest_bytes=max(_LARGE_BYTES, state.settings.max_inline_bytes))
+    room = state.host.room(caller_of(request))
+    longest_bytes = max(_LARGE_BYTES, state.settings.max_inline_bytes)
+    parts = BodyInParts(values, longest_bytes=longest_bytes, room=room)
     try:
         yield parts
     finally:
         parts.discard()
+        state.host.give_back_later(room)
 
 
 async def _read(
@@ -95,10 +125,30 @@ async def _read(
         execute_request, inputs = await to_thread.run_sync(
             _check, body, process, state.settings, limiter=state.parsing
         )
+    if execute_request.subscriber is not None:
+        execute_request = _with_subscriber(request, execute_request, execute_request.subscriber)
     wish = wish_of(request, preferences)
     return execute_request.with_headers(
         accept=wish.accept, preferences=preferences, profile=wish.profile
     ), inputs
+
+
+async def _with_uploads(
+    request: Request, process: OfferedProcess, inputs: Mapping[str, CheckedInput]
+) -> Mapping[str, CheckedInput]:
+    """Put in what was uploaded before, where the request names some."""
+    uploads = request.app.state.host.uploads
+    if uploads is None or not any(value.referenced for value in inputs.values()):
+        return inputs
+    return await with_uploads(uploads, process, inputs, base=urls_of(request).base)
+
+
+def _with_subscriber(
+    request: Request, execute_request: ExecuteRequest, subscriber: Subscriber
+) -> ExecuteRequest:
+    """Check whether a subscriber may be called, and keep with it where the service is for the client."""
+    check_subscriber(subscriber, request.app.state.settings.callback_rules)
+    return replace(execute_request, subscriber=replace(subscriber, base_url=urls_of(request).base))
 
 
 def _check_parts(
@@ -151,7 +201,7 @@ async def _left(request: Request) -> None:
 
 
 async def _answer(request: Request, process: OfferedProcess, job: Job, choice: ModeChoice) -> Response:
-    if not job.status.is_final:
+    if not job.status.is_final or choice.mode == "async":
         return _accepted(request, job, choice)
     if job.status is not Status.SUCCESSFUL:
         require_results(job)
@@ -178,4 +228,4 @@ def _accepted(request: Request, job: Job, choice: ModeChoice) -> Response:
 
 
 ROUTES: Final = (resource("/processes/{process_id}/execution", post=execute, negotiated=False),)
-CONFORMANCE: Final = part1_v10("core", "json")
+CONFORMANCE: Final = (*part1_v10("core", "json", "callback"), *part1_v20("callback"))

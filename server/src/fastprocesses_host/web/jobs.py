@@ -1,5 +1,6 @@
 """GET `/jobs`; GET and DELETE `/jobs/{id}`: what became of execute requests."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -8,9 +9,9 @@ from starlette.responses import Response
 
 from fastprocesses_host.ogc.conformance import part1_v10
 from fastprocesses_host.ogc.job_filters import NAMES as FILTERS
-from fastprocesses_host.ogc.jobs import job_list, status_info
+from fastprocesses_host.ogc.jobs import Status, job_list, status_info
 from fastprocesses_host.web.base_url import urls_of
-from fastprocesses_host.web.pages import page_of
+from fastprocesses_host.web.pages import INTERACTIVE_HEADERS, PAGE_HEADERS, Document, page_of
 from fastprocesses_host.web.paging import cursor_of, page_url, self_url
 from fastprocesses_host.web.query import filters_of, limit_of
 from fastprocesses_host.web.render import links_as_header, respond
@@ -64,8 +65,15 @@ async def dismiss(request: Request) -> Response:
     return respond(request, status_info(job, urls), headers=_CHANGES)
 
 
+def _page_headers(document: Document) -> Mapping[str, str]:
+    """Let the page of a job that goes on run our script, which shows what becomes of it; the page works without."""
+    return PAGE_HEADERS if Status(document["status"]).is_final else INTERACTIVE_HEADERS
+
+
 ROUTES: Final = (
     resource("/jobs", get=jobs, page=page_of("jobs.html", "Jobs")),
-    resource("/jobs/{job_id}", get=status, delete=dismiss, page=page_of("job.html", "Job")),
+    resource(
+        "/jobs/{job_id}", get=status, delete=dismiss, page=page_of("job.html", "Job", headers=_page_headers)
+    ),
 )
 CONFORMANCE: Final = part1_v10("job-list", "dismiss")

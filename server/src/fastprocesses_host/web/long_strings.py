@@ -11,7 +11,8 @@ from typing import Final
 from msgspec import Struct
 
 from fastprocesses_host.schemas.validators import is_of_base64_alphabet
-from fastprocesses_host.store.values import FileValues
+from fastprocesses_host.store.rooms import Room
+from fastprocesses_host.store.values import Values
 
 _TOUCH_SECONDS: Final = 600.0
 _QUOTE: Final = b'"'
@@ -34,10 +35,19 @@ class BodyInParts:
         values: Where the files are made.
         longest_bytes: Longer strings are set aside, unless they arrive in one piece.
         piece_bytes: How much of a string is gathered before it is written.
+        room: Room for what is written; None: there is always enough.
     """
 
-    def __init__(self, values: FileValues, *, longest_bytes: int, piece_bytes: int = 1024 * 1024) -> None:
+    def __init__(
+        self,
+        values: Values,
+        *,
+        longest_bytes: int,
+        piece_bytes: int = 1024 * 1024,
+        room: Room | None = None,
+    ) -> None:
         self._values = values
+        self._room = room
         self._piece_bytes = piece_bytes
         self._longest_bytes = longest_bytes
         self._parts: list[bytes | _LongString] = []
@@ -61,6 +71,15 @@ class BodyInParts:
         self._parts.append(chunk)
         self._unquoted_bytes += len(chunk) - 1 - quote
         return self._opening_part is not None and self._unquoted_bytes > self._longest_bytes
+
+    async def make_room(self) -> None:
+        """Make sure that there is room for what `work` is about to write.
+
+        Raises:
+            BodyTooLarge, TooManyRequests, InsufficientStorage: there is not.
+        """
+        if self._room is not None:
+            await self._room.grow(self._unquoted_bytes if self._open is None else self._open.waiting_bytes)
 
     def work(self) -> None:
         """Write what waits to be written.
@@ -158,10 +177,10 @@ class BodyInParts:
 class _OpenString:
     """A string in a file, as it arrives, its quotes included."""
 
-    def __init__(self, values: FileValues) -> None:
+    def __init__(self, values: Values) -> None:
         self.path, self._file = values.create()
         self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
+        self.waiting_bytes = 0
         self._length = 0
         self._padding = 0
         self._last = b""
@@ -171,13 +190,13 @@ class _OpenString:
     def feed(self, chunk: bytes) -> int:
         """Take what arrived; give how much waits to be written."""
         self._waiting.append(chunk)
-        self._waiting_bytes += len(chunk)
-        return self._waiting_bytes
+        self.waiting_bytes += len(chunk)
+        return self.waiting_bytes
 
     def write(self) -> bytes | None:
         """Write what waits; give what follows once the string has ended, or is found to be none in base64."""
         waiting = b"".join(self._waiting)
-        self._waiting, self._waiting_bytes = [], 0
+        self._waiting, self.waiting_bytes = [], 0
         content, quote, rest = waiting.partition(_QUOTE)
         if not is_of_base64_alphabet(content):
             return waiting

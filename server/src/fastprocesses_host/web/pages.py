@@ -47,13 +47,16 @@ INTERACTIVE_HEADERS: Final = {
 _REPRESENTATIONS: Final = ("self", "alternate")
 
 
-def page_of(template: str, title: Title, *, headers: Mapping[str, str] = PAGE_HEADERS) -> Page:
+Headers = Mapping[str, str] | Callable[[Document], Mapping[str, str]]
+
+
+def page_of(template: str, title: Title, *, headers: Headers = PAGE_HEADERS) -> Page:
     """Make the page of a resource from the JSON document that its handler answers.
 
     Args:
         template: Shows the document: all of it.
         title: Of the page, or what gives it for a document.
-        headers: Security headers of the page.
+        headers: Security headers of the page, or what gives them for a document.
     """
 
     async def answer(request: Request, handler: Handler) -> Response:
@@ -62,7 +65,8 @@ def page_of(template: str, title: Title, *, headers: Mapping[str, str] = PAGE_HE
             return told
         document = msgspec.json.decode(told.body)
         named = title if isinstance(title, str) else title(document)
-        return await respond_page(request, template, named, document, told, headers)
+        secured = headers(document) if callable(headers) else headers
+        return await respond_page(request, template, named, document, told, secured)
 
     return answer
 
@@ -184,6 +188,7 @@ def _swagger_folder() -> Traversable:
 
 _STATIC: Final[Mapping[str, tuple[Callable[[], Traversable], str]]] = {
     "pages.css": (_static_folder, "text/css; charset=utf-8"),
+    "job.js": (_static_folder, "text/javascript; charset=utf-8"),
     "api.js": (_static_folder, "text/javascript; charset=utf-8"),
     "swagger-ui.css": (_swagger_folder, "text/css; charset=utf-8"),
     "swagger-ui-bundle.js": (_swagger_folder, "text/javascript; charset=utf-8"),

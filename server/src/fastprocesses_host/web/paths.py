@@ -14,6 +14,14 @@ ESCAPED_SLASH: Final = "%2F"
 """How a slash within an id reads in the parameters of a path."""
 
 
+_UPLOAD: Final = re.compile(r"(/uploads/[^/]{4})[^/]+")
+
+
+def loggable(path: str) -> str:
+    """Give a path as it may stand in a log: the id of an upload is the right to it, so most of it is left out."""
+    return _UPLOAD.sub(r"\1…", path)
+
+
 class ExtraSlashes:
     """Answer a path with trailing or doubled slashes like the same path without.
 

@@ -14,7 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fastprocesses_host.ogc.exceptions import InternalError, NotFound, OGCException, problem
 from fastprocesses_host.ogc.negotiation import problem_media_type
+from fastprocesses_host.store.rooms import DISK_FULL, disk_full
+from fastprocesses_host.store.values import ValuesAway
 from fastprocesses_host.web.pages import render_problem_page
+from fastprocesses_host.web.paths import loggable
 from fastprocesses_host.web.query import accept_of
 from fastprocesses_host.web.render import bodiless
 from fastprocesses_host.web.representation import wants_problem_page
@@ -71,13 +74,22 @@ def _rendered(request: Request, document: dict[str, Any], headers: dict[str, str
 
 def as_ogc_exception(request: Request, error: Exception) -> OGCException:
     """Give the exception as the client is told it; what is no news of ours is logged and told as 500."""
+    if isinstance(error, ValuesAway):
+        _log.warning("The value store does not answer: %s", error.reason)
     if isinstance(error, OGCException):
         return error
     if isinstance(error, HTTPException):
         return _from_http(request, error)
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        _log.error("The disk is full: %s %s", request.method, loggable(request.scope["path"]))
+        return disk_full()
     incident = uuid.uuid4().hex[:12]
     _log.error(
-        "Request failed, incident %s: %s %s", incident, request.method, request.scope["path"], exc_info=error
+        "Request failed, incident %s: %s %s",
+        incident,
+        request.method,
+        loggable(request.scope["path"]),
+        exc_info=error,
     )
     return InternalError(
         f"Something went wrong in the server. Its log has the reason, under the incident {incident}."

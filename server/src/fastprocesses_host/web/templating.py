@@ -7,6 +7,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
+from fastprocesses_host.ogc.job_log import visible
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -37,6 +39,7 @@ def templates() -> "Environment":
         paragraphs=paragraphs,
         pretty=pretty,
         relation=relation,
+        visible=visible,
         words=words,
     )
     return environment

@@ -4,6 +4,7 @@ local function told(job)
   local answer = read(job.id, 'p', 'pd', 'as', 'ti', 'mr', 'me', 'li', 'at', 'in')
   answer[9] = answer[9] or redis.call('HGETALL', P .. ':i:' .. job.id)
   answer[10] = job.id
+  if job.shared_as then answer[7] = '1' end -- those that follow it read its values one by one
   return answer
 end
 
@@ -60,7 +61,17 @@ local function taken_before(claim)
   end
 end
 
+-- Of what is sent twice with a claim the first may come last, when nobody waits for its answer any more: it takes nothing.
+local function comes_late(claim, is_again)
+  local key = P .. ':again:' .. claim
+  if not is_again then return redis.call('EXISTS', key) == 1 end
+  allow_oom()
+  redis.call('SET', key, '', 'PX', 600000)
+  return false
+end
+
 local function take(worker, claim, lease, is_again, queues)
+  if comes_late(claim, is_again) then return false end
   local job = is_again and taken_before(claim)
   if job then
     allow_oom()

@@ -1,9 +1,9 @@
 -- Record, indexes, inputs and message of a new job, together.
--- ARGV: id, id's time, allowed skew, most queued, most queued of a caller (0: any number), most queued of the process (0: not counted),
+-- ARGV: id, id's time, how long ago that may be, most queued, most queued of a caller (0: any number), most queued of the process (0: not counted),
 --       listed, owner, number of record fields, fields and values (with p, q, cl, mq, mc among them)…, inputs and values…
 local id = ARGV[1]
 if redis.call('EXISTS', job_key(id)) == 1 then return {'ok', NOW} end
-if math.abs(tonumber(ARGV[2]) - NOW) > tonumber(ARGV[3]) then return {'clock', NOW} end
+if too_far_from_now(tonumber(ARGV[2]), tonumber(ARGV[3])) then return {'clock', NOW} end
 local fields, position = list_at(9)
 local given = {}
 for i = 1, #fields, 2 do given[fields[i]] = fields[i + 1] end
@@ -39,5 +39,6 @@ end
 for first = position, #ARGV, 1000 do
   redis.call('HSET', P .. ':i:' .. id, unpack(ARGV, first, math.min(first + 999, #ARGV)))
 end
+if given.il then count_bytes(job.caller, bytes_of(given.il)) end
 enter_queue(job)
 return {'ok', NOW}

@@ -2,4 +2,5 @@
 -- ARGV: id
 local record = redis.call('HGETALL', job_key(ARGV[1]))
 if #record == 0 then return {'gone'} end
-return {'ok', record, redis.call('HGETALL', P .. ':o:' .. ARGV[1])}
+local run = redis.call('HGET', job_key(ARGV[1]), 'fr')
+return {'ok', record, redis.call('HGETALL', P .. ':o:' .. (run or ARGV[1]))}

@@ -10,7 +10,7 @@ if not job then
   return {tombstone == token and 'removed' or 'tombstone'}
 end
 if redis.call('HGET', job_key(id), 'dt') == token then return {'ok', redis.call('HGETALL', job_key(id))} end
-if job.status == 'accepted' then
+if job.status == 'accepted' or (job.status == 'running' and job.run) then -- no worker is inside it
   finalise(job, 'dismissed', {'dt', token})
   return {'ok', redis.call('HGETALL', job_key(id))}
 end

@@ -6,12 +6,14 @@
 --       id, claim, status, staged (1: values lie under the claim), most log lines, outcome for the waiting host,
 --       number of fields, fields…, number of log lines, lines…, outputs and values…
 local queues, at = list_at(5)
+local is_shared = false
 local id, claim, to = ARGV[at], ARGV[at + 1], ARGV[at + 2]
 
 local function finish()
   local job, why, status = running_of(id, claim)
   if not job then return status == to and 'ok' or why end -- the first answer was lost, or it was dismissed meanwhile
   end_lease(job)
+  is_shared = job.shared_as
 
   local fields, position = list_at(at + 6)
   local lines
@@ -26,14 +28,12 @@ local function finish()
   for first = position, #ARGV, 1000 do
     redis.call('HSET', values, unpack(ARGV, first, math.min(first + 999, #ARGV)))
   end
-  if #lines > 0 then
-    for first = 1, #lines, 1000 do
-      redis.call('RPUSH', P .. ':log:' .. id, unpack(lines, first, math.min(first + 999, #lines)))
-    end
-    redis.call('LTRIM', P .. ':log:' .. id, -tonumber(ARGV[at + 4]), -1)
-  end
+  add_to_log(id, lines, tonumber(ARGV[at + 4]))
   for i = 1, #fields, 2 do
-    if fields[i] == 'ol' then job.outputs_elsewhere = fields[i + 1] end
+    if fields[i] == 'ol' then
+      job.outputs_elsewhere = fields[i + 1]
+      count_bytes(job.caller, bytes_of(job.outputs_elsewhere))
+    end
   end
   finalise(job, to, fields, ARGV[at + 5])
   return 'ok'
@@ -41,4 +41,5 @@ end
 
 local outcome = finish()
 local next = ARGV[2] ~= '' and take(ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1', queues)
-return {outcome, next}
+-- How many runs have followers that do not know of the end yet: see bring.lua.
+return {outcome, next, is_shared and redis.call('ZCARD', P .. ':followed') or nil}

@@ -3,7 +3,7 @@
 local id, most, bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local record = redis.call('HGETALL', job_key(id))
 if #record == 0 then return {'gone'} end
-local key = P .. ':log:' .. id
+local key = P .. ':log:' .. (redis.call('HGET', job_key(id), 'fr') or id)
 local count, lines = redis.call('LLEN', key), {}
 local last = count - 1
 while last >= 0 and #lines < most and bytes > 0 do

@@ -2,13 +2,13 @@
 -- ARGV: id, claim, progress ('' for none), message ('' for none), most log lines, lines…
 local id, claim = ARGV[1], ARGV[2]
 allow_oom()
-local state = owned(id, claim)
+local state, is_watchable, calls = owned(id, claim)
 if state ~= 'ok' then return {state} end
 if ARGV[3] ~= '' then redis.call('HSET', job_key(id), 'pr', ARGV[3], 'up', NOW) end
 if ARGV[4] ~= '' then redis.call('HSET', job_key(id), 'm', ARGV[4], 'up', NOW) end
-for i = 6, #ARGV do redis.call('RPUSH', P .. ':log:' .. id, ARGV[i]) end
-if #ARGV > 5 then
-  redis.call('LTRIM', P .. ':log:' .. id, -tonumber(ARGV[5]), -1)
-  redis.call('HSET', job_key(id), 'lg', 1)
-end
+local lines = {}
+for i = 6, #ARGV do lines[#lines + 1] = ARGV[i] end
+add_to_log(id, lines, tonumber(ARGV[5]))
+if calls and (ARGV[3] ~= '' or ARGV[4] ~= '') then subscribers().tell(id, 'running') end
+if is_watchable then tell_watchers(id) end
 return {'ok'}

@@ -1,3 +1,4 @@
+-- include: _room
 -- Jobs whose worker went silent end or run again; jobs that waited too long end; those whose time has come wait no
 -- longer; what silent workers and hosts left behind is removed.
 -- ARGV: lease, most jobs a call, wait before a second attempt, problem of a lost worker, problem of a job without one
@@ -42,6 +43,13 @@ for _, process in ipairs(redis.call('ZRANGEBYSCORE', P .. ':parked', '-inf', NOW
   unpark(process)
 end
 
+for _, holder in ipairs(redis.call('ZRANGEBYSCORE', P .. ':rooms', '-inf', NOW, 'LIMIT', 0, most)) do
+  give_room_back(holder)
+end
+
+-- Calls whose time has come, or whose worker went away with them.
+if redis.call('ZRANGEBYSCORE', P .. ':calls', '-inf', NOW + 0.5, 'LIMIT', 0, 1)[1] then subscribers().wake_callers() end
+
 -- Workers of the version before this one held messages in sets of Dramatiq's.
 local function give_back_held(worker)
   for _, queue in ipairs(redis.call('SMEMBERS', P .. ':queues')) do
@@ -57,6 +65,7 @@ for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. ':workers', '-inf', NOW
   give_back_held(worker)
   redis.call('ZREM', P .. ':workers', worker)
 end
+bring_others_along()
 redis.call('ZREMRANGEBYSCORE', P .. ':hosts', '-inf', NOW - 86400000)
 redis.call('ZREMRANGEBYSCORE', P .. ':offers', '-inf', NOW - 86400000)
 return recovered

@@ -1,0 +1,3 @@
+-- Jobs that follow a run learn of its end, or of its start, a bounded number a call; how many runs have more of them.
+allow_oom()
+return bring_others_along()

@@ -1,0 +1,5 @@
+-- include: _room
+-- ARGV: holder
+allow_oom()
+give_room_back(ARGV[1])
+return 1
