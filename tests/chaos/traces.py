@@ -19,7 +19,7 @@ LASTING = {"meta", "ticks", "offers", "workers", "hosts", "events", "queues"}
 """Keys that stay, of a size that does not grow with the jobs."""
 WAITING = ("accepted", "later", "waiting", "vacant", "turns", "backlog", "parked")
 """Kinds of keys that are there only while jobs wait."""
-RUNNING = ("lease", "inside", "removed", "calls", "followed", "followers")
+RUNNING = ("lease", "inside", "removed", "calls", "followed", "followers", "shared")
 """Kinds of keys that are there only while jobs run or follow a run, or while subscribers are to be called."""
 PASSING = ("t", "offer", "again", "key", "same", "room", "u")
 """Kinds of keys that the store forgets by itself, each in its time."""

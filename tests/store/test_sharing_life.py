@@ -152,6 +152,11 @@ class Life(RuleBasedStateMachine):
         for job_id, expires in self.store.redis.zrange(f"{self.prefix}:exp", 0, -1, withscores=True):
             if of_jobs or expires < (time.time() + 700) * 1000:
                 self.store.redis.zadd(f"{self.prefix}:exp", {job_id: 1})
+        for job_id in self.jobs if of_jobs else ():
+            if (
+                self.store.redis.pttl(self.store.keys.job(job_id)) >= 0
+            ):  # in no list: the store forgets it by itself
+                self.store.redis.delete(self.store.keys.job(job_id))
         for _ in range(5):
             self.store.run(operations.expire())
 
@@ -188,6 +193,35 @@ class Life(RuleBasedStateMachine):
                 b"dismissed",
             )
 
+    @invariant()
+    def every_turn_is_somebodys(self):
+        """Who has the turn of a lane is in the queue's list, or parked; whoever waits behind gets it some time."""
+        parked = {
+            job_id for name in self.names("parked:*") for job_id in self.store.redis.zrange(name, 0, -1)
+        }
+        for queue in QUEUES:
+            turns = self.store.redis.hgetall(f"{self.prefix}:turns:{queue}")
+            listed = set(self.store.redis.lrange(f"{self.prefix}:d:{queue}", 0, -1))
+            assert set(turns.values()) <= listed | parked
+            for name in self.names(f"backlog:{queue}:*"):
+                assert name.removeprefix(f"{self.prefix}:backlog:{queue}:".encode()) in turns
+
+    @invariant()
+    def those_that_wait_are_counted(self):
+        counted: dict[bytes, int] = {}
+        for name in self.names("j:*"):
+            status, caller, process, is_limited, is_counted = self.store.redis.hmget(
+                name, "s", "cl", "p", "mc", "cp"
+            )
+            if status == b"accepted" and caller is not None:
+                for key, counts in ((b"c:" + caller, is_limited), (b"p:" + process, is_counted)):
+                    counted[key] = counted.get(key, 0) + bool(counts)
+        found = self.store.redis.hgetall(f"{self.prefix}:waiting")
+        assert {key: int(count) for key, count in found.items()} == {k: n for k, n in counted.items() if n}
+
+    def names(self, pattern: str) -> list[bytes]:
+        return list(self.store.redis.scan_iter(f"{self.prefix}:{pattern}".replace("{", "\\{"), count=1000))
+
     def teardown(self) -> None:
         """Everything comes to its end; then nothing is left."""
         self.take(QUEUES)
@@ -204,7 +238,7 @@ class Life(RuleBasedStateMachine):
         recover(self.store)
         self.store.run(operations.leave("w1", ""))
         names = left_behind(self.store)
-        assert {name for name in names if self.store.redis.pttl(self.prefix + name) < 0} == set()
+        assert {name for name in names if self.store.redis.pttl(self.prefix + name) == -1} == set()
         self.store.close()
 
 

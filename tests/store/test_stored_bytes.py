@@ -1,14 +1,19 @@
 """How much lies in the value store is counted with every step of a job's life, and never drifts."""
 
 import itertools
+import os
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fastprocesses_host.engine.garbage import AT_ONCE, Garbage
 from fastprocesses_host.store import operations
-from fastprocesses_host.store.client import Store
+from fastprocesses_host.store.client import Store, StoreFull
+from fastprocesses_host.store.keys import Keys
 from fastprocesses_host.store.operations import Budgets
 from fastprocesses_host.store.records import StoredInput, locations_field, locations_in
+from fastprocesses_host.store.values import FileValues
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -208,3 +213,41 @@ def _take_step(store: Store, jobs: list[str], step: str, number: int, length: in
             release(store, job_id, claim)
         else:
             dismiss(store, job_id, f"t{number}")
+
+
+def test_a_run_gets_room_in_a_full_store(own_store: StoreServer) -> None:
+    """It could not end without; what is new is refused."""
+    store = Store(own_store.url, Keys.of("full"))
+    job_id = accept_large(store, "file:in", 100)
+    take(store)
+    store.redis.config_set("maxmemory", 1)
+    asked = {"more_bytes": 10, "keep_seconds": 60, "budgets": ANY}
+    assert store.run(operations.hold_room("c1", job_id=job_id, **asked)) == "ok"
+    with pytest.raises(StoreFull):
+        store.run(operations.hold_room("request", caller="somebody", **asked))
+    assert finish_large(store, job_id, "file:out", 10) == "ok"
+    store.run(operations.give_room_back("c1"))
+    assert counted(store) == {"all": 10, "c:somebody": 10}
+    store.close()
+
+
+def test_all_garbage_goes_at_once(store: Store, tmp_path: Path) -> None:
+    """However many jobs ended meanwhile: what counts no longer must not fill the disk."""
+    values = FileValues(tmp_path)
+    for _ in range(3 * AT_ONCE):
+        store.command("SADD", store.keys.garbage, values.put(str(uuid.uuid4()), b"1"))
+    Garbage(store, values).collect()
+    assert garbage(store) == set()
+    assert not [file for file in tmp_path.rglob("*") if file.is_file()]
+    values.close()
+
+
+def test_what_a_new_job_has_of_an_old_upload_is_no_orphan(tmp_path: Path) -> None:
+    """It is there before its job is."""
+    values = FileValues(tmp_path)
+    old = values.put(str(uuid.uuid4()), b"1")
+    os.utime(tmp_path / old.removeprefix("file:"), (1, 1))
+    assert [location for _, location in values.orphans()] == [old]
+    values.copy(str(uuid.uuid4()), old)
+    assert list(values.orphans()) == []
+    values.close()

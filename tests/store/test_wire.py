@@ -3,13 +3,14 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 import redis
 import redis.asyncio
-from fastprocesses_host.store.client import Store, StoreUnavailable
+from fastprocesses_host.store.client import AsyncStore, Store, StoreUnavailable
 from fastprocesses_host.store.keys import Keys
 from fastprocesses_host.store.wire import ThreadWire, Wire
 
@@ -142,6 +143,48 @@ def test_all_who_ask_are_told_when_the_store_is_odd(
 
     with odd_server(behave) as url:
         asyncio.run(scenario(url))
+
+
+def test_a_store_that_goes_on_answering_is_not_silent() -> None:
+    def answer_slowly(connection: socket.socket) -> None:
+        asked = answer_handshake(connection)
+        for _ in range(asked.upper().count(b"ECHO\r\n")):
+            time.sleep(ANSWER_SECONDS / 2)
+            connection.sendall(b"+yes\r\n")
+
+    async def scenario(url: str) -> None:
+        wire = Wire(ANSWER_SECONDS)
+        await wire.open(pool_of(url))
+        assert await asyncio.gather(*[wire.ask("ECHO", "a") for _ in range(3)]) == [b"yes"] * 3
+        wire.close()
+
+    with odd_server(answer_slowly) as url:
+        asyncio.run(scenario(url))
+
+
+def test_a_busy_loop_is_not_taken_for_a_silent_store(any_store: StoreServer) -> None:
+    async def scenario() -> None:
+        wire = Wire(0.3)
+        await wire.open(pool_of(any_store.url))
+        asyncio.get_running_loop().call_soon(time.sleep, 0.4)
+        asked = wire.ask("ECHO", "a")  # goes out when the loop has slept
+        assert await asked == b"a"
+        wire.close()
+
+    asyncio.run(scenario())
+
+
+def test_many_read_at_the_same_time(any_store: StoreServer) -> None:
+    """More than a pool of the client library makes connections."""
+
+    async def scenario() -> None:
+        store = AsyncStore(any_store.url, Keys.of("many"))
+        read = await asyncio.gather(*[store.read("ECHO", str(number)) for number in range(300)])
+        assert [int(answer) for answer in read] == list(range(300))
+        assert not store.is_away
+        await store.close()
+
+    asyncio.run(scenario())
 
 
 def test_a_closed_connection_fails_what_was_asked(any_store: StoreServer) -> None:

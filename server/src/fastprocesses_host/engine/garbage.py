@@ -1,5 +1,6 @@
 """What is left in the value store: values of jobs that are gone, and what crashes left; deleted in a thread."""
 
+import contextlib
 import itertools
 import threading
 import time
@@ -73,13 +74,14 @@ class Garbage:
 
     def _delete_listed(self) -> None:
         """Delete values of jobs that expired or were deleted."""
-        key = self._store.keys.garbage
-        for location in self._store.command("SRANDMEMBER", key, AT_ONCE):
-            try:
-                self._values.delete(location.decode())
-            except NoSuchValue:
-                pass  # of another value store, that was used before
-            self._store.command("SREM", key, location)
+        key, some = self._store.keys.garbage, AT_ONCE
+        while some == AT_ONCE and not self._is_stopped:  # they count no longer: the disk is to be free soon
+            locations = self._store.command("SRANDMEMBER", key, AT_ONCE)
+            some = len(locations)
+            for location in locations:
+                with contextlib.suppress(NoSuchValue):  # of another value store, that was used before
+                    self._values.delete(location.decode())
+                self._store.command("SREM", key, location)
 
     def _sweep(self) -> None:
         """Look at some old values, and delete those that nobody has: a crash may have left them."""

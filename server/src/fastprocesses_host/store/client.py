@@ -29,6 +29,8 @@ BREAKER_SECONDS = 0.5
 SUBSCRIBED_SECONDS = 5.0
 """How often a host makes sure that its subscription still has a store at its other end."""
 _RECONNECT_SECONDS = 0.2
+_READS = 32
+"""Plain reads of a host at a time, each on a connection of its own: the client library refuses the 101st."""
 _AWAY = (redis.ConnectionError, redis.TimeoutError, OSError)
 """A time-out counts as a lost connection: what was sent may or may not have been done."""
 _NOT_READY = (
@@ -85,6 +87,7 @@ class AsyncStore:
         )
         self._wire: Wire | None = None
         self._connecting = asyncio.Lock()
+        self._reading = asyncio.Semaphore(_READS)
         self._probing: asyncio.Task[None] | None = None
         self._subscription: Wire | None = None
         self._followed: set[str] = set()
@@ -127,6 +130,10 @@ class AsyncStore:
         Raises:
             StoreUnavailable: no answer.
         """
+        async with self._reading:
+            return await self._read(command, *arguments)
+
+    async def _read(self, command: str, *arguments: str | bytes | int) -> Any:
         if self.is_away:
             raise StoreUnavailable
         try:

@@ -223,6 +223,7 @@ class FileValues:
                 os.link(file, name[3:], dst_dir_fd=shard)
             except OSError:  # not every file system can
                 return self.put(owner, file)
+            os.utime(name[3:], dir_fd=shard, follow_symlinks=False)  # an old one would be taken for an orphan
         return "file:" + name
 
     def copy(self, owner: str, location: str) -> str:

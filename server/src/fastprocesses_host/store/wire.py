@@ -26,7 +26,8 @@ class Wire(asyncio.Protocol):
     """Commands out, answers back in their order.
 
     Args:
-        answer_seconds: After so long without the answer that is due, everything asked fails with `TimeoutError`.
+        answer_seconds: After so long in which nothing came though something was asked, all of it fails with
+            `TimeoutError`. A store that is busy and goes on answering may take longer for the last of many.
         on_push: Gets every answer, where the connection is subscribed to channels.
     """
 
@@ -36,8 +37,10 @@ class Wire(asyncio.Protocol):
         self._answer_seconds = answer_seconds
         self._on_push = on_push
         self._reader = hiredis.Reader(replyError=redis.ResponseError, notEnoughData=_NOTHING)
-        self._asked: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._asked: deque[asyncio.Future[Any]] = deque()
         self._outgoing: list[bytes] = []
+        self._silent_since_seconds = 0.0
+        """When the last bytes came, or the first command was sent that waits for an answer."""
         self._watch: asyncio.TimerHandle | None = None
         self._writer: asyncio.StreamWriter | None = None
         """Held because it would close the transport when nobody holds it."""
@@ -67,12 +70,10 @@ class Wire(asyncio.Protocol):
         if self._transport is None or self.lost.done():
             future.set_exception(redis.ConnectionError("not connected"))
             return future
-        self._asked.append((self._loop.time() + self._answer_seconds, future))
+        self._asked.append(future)
         if not self._outgoing:
             self._loop.call_soon(self._send)
         self._outgoing.append(hiredis.pack_command(command))  # type: ignore[arg-type]
-        if self._watch is None:
-            self._watch = self._loop.call_later(self._answer_seconds, self._look)
         return future
 
     def tell(self, *command: str | bytes | float) -> None:
@@ -88,12 +89,13 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand out the answers that are complete."""
+        self._silent_since_seconds = self._loop.time()
         self._reader.feed(data)
         while (answer := self._reader.gets()) is not _NOTHING:
             if self._on_push is not None:
                 self._on_push(answer)
                 continue
-            _, future = self._asked.popleft()
+            future = self._asked.popleft()
             if future.done():  # who asked has gone
                 continue
             if isinstance(answer, Exception):
@@ -107,15 +109,22 @@ class Wire(asyncio.Protocol):
 
     def _send(self) -> None:
         outgoing, self._outgoing = self._outgoing, []
-        if self._transport is not None and not self.lost.done():
-            self._transport.write(b"".join(outgoing))
+        if self._transport is None or self.lost.done():
+            return
+        if len(outgoing) == len(
+            self._asked
+        ):  # only now: a busy loop comes here late, and the store knew of nothing
+            self._silent_since_seconds = self._loop.time()
+        if self._watch is None:
+            self._watch = self._loop.call_later(self._answer_seconds, self._look)
+        self._transport.write(b"".join(outgoing))
 
     def _look(self) -> None:
-        """See whether the answer that is due is late."""
+        """See whether the store is silent though it was asked."""
         self._watch = None
         if not self._asked or self.lost.done():
             return
-        due = self._asked[0][0]
+        due = self._silent_since_seconds + self._answer_seconds
         if self._loop.time() < due:
             self._watch = self._loop.call_at(due, self._look)
             return
@@ -130,7 +139,7 @@ class Wire(asyncio.Protocol):
             self._watch.cancel()
             self._watch = None
         asked, self._asked = self._asked, deque()
-        for _, future in asked:
+        for future in asked:
             if not future.done():
                 future.set_exception(error)
 

@@ -322,6 +322,7 @@ end
 local function leave_run(job)
   if redis.call('ZREM', followers_key(job.run), job.id) == 0 then return end
   if redis.call('EXISTS', followers_key(job.run)) == 1 then return end
+  redis.call('ZREM', P .. ':shared', job.run)
   local run = job_of(job.run)
   if run and run.status == 'accepted' then
     finalise(run, 'dismissed', {})
@@ -386,7 +387,7 @@ end
 
 -- What jobs have of the run that they followed to its end; its values stay where they are.
 local function told_of(run)
-  local names, fields = {'out', 'rc', 'pb', 'at'}, {}
+  local names, fields = {'out', 'res', 'rc', 'pb', 'at'}, {}
   for i, value in ipairs(read(run, unpack(names))) do
     if value then
       fields[#fields + 1] = names[i]

@@ -14,7 +14,7 @@ local function accepted_job(queue, id)
   local job = job_of(id)
   if job and job.status == 'accepted' then return job end
   local lane = redis.call('HGET', P .. ':vacant', id)
-  if lane then
+  if lane and redis.call('HGET', turns_key(queue), lane) == id then -- else it was in this list beside its turn
     redis.call('HDEL', P .. ':vacant', id)
     local next = redis.call('ZPOPMIN', backlog_key(queue, lane))[1]
     if not next then

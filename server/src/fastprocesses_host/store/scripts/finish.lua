@@ -6,7 +6,7 @@
 --       id, claim, status, staged (1: values lie under the claim), most log lines, outcome for the waiting host,
 --       number of fields, fields…, number of log lines, lines…, outputs and values…
 local queues, at = list_at(5)
-local is_shared = false
+local is_shared = ARGV[4] == '1' -- of what is asked again nobody knows any more
 local id, claim, to = ARGV[at], ARGV[at + 1], ARGV[at + 2]
 
 local function finish()

@@ -50,6 +50,34 @@ end
 -- Calls whose time has come, or whose worker went away with them.
 if redis.call('ZRANGEBYSCORE', P .. ':calls', '-inf', NOW + 0.5, 'LIMIT', 0, 1)[1] then subscribers().wake_callers() end
 
+-- Workers of the version before this one know of no followers: those of a run that such a one had learn of it here.
+local function look_after_followers(run)
+  local job = job_of(run)
+  if not job then
+    for _, id in ipairs(redis.call('ZRANGE', followers_key(run), 0, most - 1)) do
+      local follower = job_of(id)
+      if follower then
+        finalise(follower, 'failed', {'rc', 'worker-lost', 'pb', ARGV[4]})
+      else
+        redis.call('ZREM', followers_key(run), id)
+      end
+    end
+    return
+  end
+  if redis.call('PTTL', job_key(run)) >= 0 then -- it was ended as a job that nobody shares
+    for _, kind in ipairs({':j:', ':o:', ':log:', ':i:'}) do redis.call('PERSIST', P .. kind .. run) end
+    redis.call('ZADD', P .. ':exp', NOW + job.ttl, run)
+    offer_values(job, job.status, NOW + job.ttl)
+  end
+  bring_along(job)
+end
+
+for _, run in ipairs(redis.call('ZRANGEBYSCORE', P .. ':shared', '-inf', NOW, 'LIMIT', 0, 20)) do
+  redis.call('ZADD', P .. ':shared', NOW + 10000, run)
+  look_after_followers(run)
+  if redis.call('EXISTS', followers_key(run)) == 0 then redis.call('ZREM', P .. ':shared', run) end
+end
+
 -- Workers of the version before this one held messages in sets of Dramatiq's.
 local function give_back_held(worker)
   for _, queue in ipairs(redis.call('SMEMBERS', P .. ':queues')) do

@@ -6,7 +6,8 @@ local key = P .. ':room:' .. holder
 local used = tonumber(redis.call('HGET', key, 'bytes') or 0)
 if id ~= '' then
   local found = read(id, 'il', 'ol', 'cl')
-  caller = caller ~= '' and caller or found[3] or '-'
+  -- A job that was dismissed meanwhile has no caller any more; what is held is given back to one.
+  caller = caller ~= '' and caller or redis.call('HGET', key, 'caller') or found[3] or '-'
   used = used + bytes_of(found[1]) + bytes_of(found[2])
 end
 
@@ -17,6 +18,7 @@ local function counted(name) return tonumber(redis.call('HGET', P .. ':bytes', n
 if would_pass(tonumber(ARGV[6]), used) then return 'job' end
 if would_pass(tonumber(ARGV[7]), counted('c:' .. caller)) then return 'caller' end
 if would_pass(tonumber(ARGV[8]), counted('all')) then return 'all' end
+if id ~= '' then allow_oom() end -- the run has to come to its end, which frees more
 redis.call('HINCRBY', key, 'bytes', ARGV[4])
 redis.call('HSET', key, 'caller', caller)
 redis.call('ZADD', P .. ':rooms', NOW + tonumber(ARGV[5]), holder)

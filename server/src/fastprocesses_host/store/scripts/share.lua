@@ -82,11 +82,15 @@ local function accept_shared()
   local answer = accept()
   if answer[1] ~= 'ok' then return answer end
   redis.call('SET', same_key(shared_as), ARGV[1])
+  redis.call('ZADD', P .. ':shared', NOW + 10000, ARGV[1]) -- until nobody follows it any more: see recover.lua
   follow(job_of(ARGV[1]))
   return {'ok', NOW, 'run', ARGV[1]}
 end
 
-if redis.call('EXISTS', job_key(id)) == 1 then return {'ok', NOW, 'run', redis.call('HGET', job_key(id), 'fr') or ''} end
+if redis.call('EXISTS', job_key(id)) == 1 then
+  local run = redis.call('HGET', job_key(id), 'fr') or ''
+  return {'ok', NOW, (run == '' or run == ARGV[1]) and 'run' or 'joined', run}
+end
 if too_far_from_now(tonumber(ARGV[2]), tonumber(ARGV[3])) then return {'clock', NOW} end
 local answer = known()
 if answer then return answer end
