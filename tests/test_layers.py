@@ -16,7 +16,7 @@ LAYERS = [
     {"store"},
     {"catalog", "encodings"},
     {"inputs", "fetched", "fitting", "subscribers"},
-    {"fingerprint", "sharing"},
+    {"entity_tags", "fingerprint", "sharing"},
     {"queue", "callback_queue", "retirement"},
     {"engine"},
     {"uploads"},

@@ -88,3 +88,14 @@ def test_the_samples_for_operation_use_settings_that_exist():
     for environ in (compose["x-settings"], systemd):
         assert {name.removeprefix(PREFIX).lower() for name in environ} <= set(Settings.__struct_fields__)
         assert Settings.from_env(environ).redis_url
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "server/README.md", "server/docs/callbacks.md", "server/docs/uploads.md"]
+)
+def test_every_execute_request_that_is_shown_says_its_media_type(page: str):
+    text = (DEPLOY.parent / page).read_text("utf-8")
+    requests = re.findall(r"curl [^\n`]*/execution(?:\\\n|[^\n`])*", text)
+
+    assert requests
+    assert [one for one in requests if "Content-Type: application/json" not in one] == []

@@ -41,7 +41,7 @@ def running(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     environ = {
         "FASTPROCESSES_RECORD_SYNC_JOBS": "true",
         "FASTPROCESSES_MAX_BODY_BYTES": str(MAX_BODY_BYTES),
-        "FASTPROCESSES_SERVER": server,
+        "FASTPROCESSES_HTTP_SERVER": server,
     }
     with service(tmp_path_factory.mktemp(server), environ=environ) as started:
         yield started

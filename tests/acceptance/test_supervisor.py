@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -96,7 +96,11 @@ def supervised(
         yield running
     finally:
         if running.process.poll() is None:
-            running.process.kill()
+            running.process.send_signal(signal.SIGSTOP)  # it starts nobody again
+            family = psutil.Process(running.process.pid).children(recursive=True)
+            for process in (running.process, *family):
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
         running.process.wait()
 
 

@@ -1,6 +1,8 @@
 """Equal requests through the front door: one run for all of them, results that are kept, keys for retries."""
 
 import asyncio
+import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,10 +12,14 @@ import httpx2
 import msgspec
 import pytest
 from fastprocesses_host.app import create_app
+from fastprocesses_host.entity_tags import EntityTags
 from fastprocesses_host.host import Host
+from fastprocesses_host.inputs import CheckedInput
+from fastprocesses_host.ogc.references import GivenValue, Referenced, encode_referenced, version_told
 from fastprocesses_host.settings import Settings
 
 from tests.host.engine import Worker
+from tests.host.hostile import Answer, HostileServer, hostile, redirect, response, says, silent
 from tests.support import StoreServer
 
 ASYNC = {"prefer": "respond-async"}
@@ -24,6 +30,7 @@ KEY = {"idempotency-key": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Client and host share a loop here, which is busy with a thousand requests longer than a store may be silent."""
     monkeypatch.setattr("fastprocesses_host.store.client.HOST_OPERATION_SECONDS", 60.0)
+    monkeypatch.setattr("fastprocesses_host.entity_tags.ASK_SECONDS", 60.0)
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +41,7 @@ def settings(embedded_store: StoreServer, tmp_path_factory: pytest.TempPathFacto
         slots=2,
         result_cache_seconds=600,
         value_store_url=f"file://{tmp_path_factory.mktemp('values')}",
+        outbound_private="127.0.0.0/30",
     )
     worker = Worker(settings, tmp_path_factory.mktemp("sharing") / "worker.log")
     yield settings
@@ -42,6 +50,8 @@ def settings(embedded_store: StoreServer, tmp_path_factory: pytest.TempPathFacto
 
 class Client(httpx2.AsyncClient):
     """Sends execute requests."""
+
+    host: Host
 
     def execute(self, process: str = "ponder", *, headers: Any = None, **inputs: Any) -> Awaitable[Any]:
         body = {
@@ -71,6 +81,7 @@ async def opened(settings: Settings, **changes: Any) -> AsyncIterator[Client]:
                 await asyncio.sleep(0.02)
         transport = httpx2.ASGITransport(app=create_app(settings, host=host))
         async with Client(transport=transport, base_url="http://test", timeout=60) as client:
+            client.host = host
             yield client
 
 
@@ -391,3 +402,291 @@ def test_a_lost_worker_gives_all_of_them_the_same_end(
         run(settings, scenario)
     finally:
         worker.stop()
+
+
+# Inputs by reference
+
+
+class Origin:
+    """What is at a URL: tells its entity tag to HEAD, and `sent`, where that is another one, to GET."""
+
+    def __init__(self, tag: str = '"a"', body: bytes = b"3", sent: str | None = None) -> None:
+        self.tag = tag
+        self.body = body
+        self.sent = sent
+        self.may_send = threading.Event()
+        self.may_send.set()
+
+    def __call__(self, connection: socket.socket, head: bytes) -> None:
+        is_asked = head.startswith(b"HEAD")
+        tag = self.tag if is_asked or self.sent is None else self.sent
+        told = [f"ETag: {tag}"] if tag else []
+        answer = response(self.body, "200 OK", "Content-Type: application/json", *told)
+        if is_asked:
+            connection.sendall(answer.removesuffix(self.body))
+        elif self.may_send.wait(60):
+            connection.sendall(answer)
+
+
+def refuses_to_tell(connection: socket.socket, head: bytes) -> None:
+    tag = 'ETag: "a"'
+    if head.startswith(b"HEAD"):
+        connection.sendall(response(b"", "405 Method Not Allowed", tag))
+    else:
+        connection.sendall(response(b"3", "200 OK", tag))
+
+
+def hangs_when_asked(connection: socket.socket, head: bytes) -> None:
+    if head.startswith(b"HEAD"):
+        silent(connection, head)
+    else:
+        connection.sendall(response(b"3", "200 OK", 'ETag: "a"'))
+
+
+def asked(server: HostileServer) -> int:
+    return sum(head.startswith("HEAD") for head in server.requests)
+
+
+def test_a_reference_counts_as_its_entity_tag(settings: Settings, mark: Path) -> None:
+    origin = Origin()
+
+    async def scenario(client: Client) -> None:
+        first = await client.execute(mark=mark, size={"href": server.url()})
+        assert (first.text, first.headers["cache-status"]) == ("444", "fastprocesses; fwd=miss")
+        again = await client.execute(mark=mark, size={"href": server.url()})
+        assert (again.text, again.headers["cache-status"]) == ("444", "fastprocesses; hit")
+        elsewhere = await client.execute(mark=mark, size={"href": server.url("/other")})
+        assert "age" not in elsewhere.headers
+        origin.tag, origin.body = '"b"', b"5"
+        newer = await client.execute(mark=mark, size={"href": server.url()})
+        assert (newer.text, newer.headers["cache-status"]) == ("44444", "fastprocesses; fwd=miss")
+
+    with hostile(origin) as server:
+        run(settings, scenario)
+    assert runs(mark) == 3
+    assert asked(server) == 4
+    assert len(server.requests) == 4 + 3
+
+
+def test_equal_requests_by_reference_at_once_are_one_run(settings: Settings, mark: Path) -> None:
+    async def scenario(client: Client) -> None:
+        value = {"href": server.url()}
+        sent = [asyncio.create_task(client.execute(mark=mark, hold=True, size=value)) for _ in range(30)]
+        listed = await client.execute(mark=mark, hold=True, size=value, headers=ASYNC)
+        go(mark)
+        assert {answer.text for answer in await asyncio.gather(*sent)} == {"444"}
+        await client.until(listed, "successful")
+
+    with hostile(Origin()) as server:
+        run(settings, scenario)
+    assert runs(mark) == 1
+    assert len(server.requests) == asked(server) + 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Origin(""), Origin('W/"a"'), Origin('"a", "b"'), Origin('""'), refuses_to_tell, hangs_when_asked],
+    ids=["none", "weak", "several", "empty", "405", "silent"],
+)
+def test_a_reference_of_unknown_content_is_not_shared(
+    settings: Settings, mark: Path, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if answer is hangs_when_asked:
+        monkeypatch.setattr("fastprocesses_host.entity_tags.ASK_SECONDS", 0.3)
+
+    async def scenario(client: Client) -> None:
+        for _ in range(2):
+            got = await client.execute(mark=mark, size={"href": server.url()})
+            assert (got.text, "cache-status" in got.headers) == ("444", False)
+        only = {"cache-control": "only-if-cached"}
+        assert (await client.execute(mark=mark, size={"href": server.url()}, headers=only)).status_code == 504
+
+    with hostile(answer) as server:
+        run(settings, scenario)
+    assert runs(mark) == 2
+
+
+def test_one_reference_of_unknown_content_is_enough(settings: Settings, mark: Path) -> None:
+    async def scenario(client: Client) -> None:
+        for _ in range(2):
+            got = await client.execute(
+                mark=mark, size={"href": known.url()}, question={"href": unknown.url(), "type": "text/plain"}
+            )
+            assert (got.text, "cache-status" in got.headers) == ("444", False)
+
+    with hostile(Origin()) as known, hostile(says(response(b"why?", "200 OK"))) as unknown:
+        run(settings, scenario)
+    assert runs(mark) == 2
+
+
+def test_content_that_changes_after_it_was_asked_for(settings: Settings, mark: Path) -> None:
+    """Its run answers those who asked before, and nobody after them, while it goes on or when it has ended."""
+    origin = Origin(sent='"b"')
+    origin.may_send.clear()
+
+    async def scenario(client: Client) -> None:
+        async def execute() -> httpx2.Response:
+            answer: httpx2.Response = await client.execute(
+                mark=mark, hold=True, size={"href": server.url()}, headers=ASYNC
+            )
+            return answer
+
+        async def until_runs(count: int) -> None:
+            async with asyncio.timeout(60):
+                while runs(mark) < count:
+                    await asyncio.sleep(0.01)
+
+        before = [await execute() for _ in range(2)]
+        origin.may_send.set()
+        await until_runs(1)
+        after = await execute()
+        await until_runs(2)
+        go(mark)
+        for job in (*before, after):
+            await client.until(job, "successful")
+        assert "under way" in (await client.status(before[1]))["message"]
+        await client.until(await execute(), "successful")
+
+    with hostile(origin) as server:
+        run(settings, scenario)
+    assert runs(mark) == 3
+
+
+def test_an_entity_tag_counts_where_redirects_lead(settings: Settings, mark: Path) -> None:
+    leads_to = ["/one"]
+    origin = Origin()
+
+    def latest(connection: socket.socket, head: bytes) -> None:
+        if b" / " in head:
+            connection.sendall(redirect(leads_to[0]))
+        else:
+            origin(connection, head)
+
+    async def scenario(client: Client) -> None:
+        for target, text, status in [("/one", "444", "miss"), ("/one", "444", "hit"), ("/two", "44", "miss")]:
+            leads_to[0], origin.body = target, str(len(text)).encode()
+            answer = await client.execute(mark=mark, size={"href": server.url()})
+            assert (answer.text, answer.headers["cache-status"].endswith(status)) == (text, True)
+
+    with hostile(latest) as server:
+        run(settings, scenario)
+    assert runs(mark) == 2
+
+
+def test_nobody_is_asked_where_nothing_is_shared(settings: Settings, mark: Path) -> None:
+    async def off(client: Client) -> None:
+        assert (await client.execute(mark=mark, size={"href": server.url()})).text == "444"
+
+    async def not_wanted(client: Client) -> None:
+        no_store = {"cache-control": "no-store"}
+        assert (await client.execute(mark=mark, size={"href": server.url()}, headers=no_store)).text == "444"
+        assert (await client.execute("double", number={"href": server.url()})).status_code == 200
+
+    with hostile(Origin()) as server:
+        run(settings, off, result_cache_seconds=0.0)
+        run(settings, not_wanted)
+    assert (asked(server), len(server.requests)) == (0, 3)
+
+
+def test_hosts_are_asked_by_the_rules_for_fetching(settings: Settings, mark: Path, tmp_path: Path) -> None:
+    async def scenario(client: Client) -> None:
+        assert (await client.execute(mark=mark, size={"href": server.url()})).text == "444"
+
+    with hostile(Origin()) as server:
+        run(settings, scenario, outbound_private="")  # what the worker is allowed, this host is not
+        assert asked(server) == 0
+        headers = tmp_path / "headers.toml"
+        headers.write_text(f'["{server.url("")}"]\nAuthorization = "Bearer s3cret"\n')
+        run(settings, scenario, outbound_headers_file=str(headers))
+        [head] = [head.lower() for head in server.requests if head.startswith("HEAD")]
+    assert "authorization: bearer s3cret" in head
+    assert "accept: application/json" in head
+
+
+def test_a_key_stands_for_its_request_whatever_is_there_by_now(settings: Settings, mark: Path) -> None:
+    origin = Origin()
+    key = {"idempotency-key": "by-reference"}
+
+    async def scenario(client: Client) -> None:
+        for tag in ('"a"', '"b"', ""):
+            origin.tag = tag
+            answer = await client.execute(mark=mark, size={"href": server.url()}, headers=key)
+            assert (answer.status_code, answer.text) == (200, "444")
+
+    with hostile(origin) as server:
+        run(settings, scenario)
+    assert runs(mark) == 1
+
+
+def test_requests_that_wait_for_their_turn_ask_together(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with opened(settings) as client:
+            process = client.host.catalog.get("ponder")
+            given = CheckedInput(referenced=Referenced((GivenValue(href=server.url()),)))
+            tags = EntityTags(settings)
+            told = await asyncio.gather(*[tags.told(process, {"size": given}) for _ in range(100)])
+            value = GivenValue(href=server.url(), version=version_told(server.url(), {"etag": '"a"'}))
+            assert {one["size"].data for one in told if one} == {encode_referenced(Referenced((value,)))}
+            assert None not in told
+            assert await tags.told(process, {"size": given})
+            tags.close()
+
+    with hostile(Origin()) as server:
+        asyncio.run(scenario())
+    assert len(server.requests) == 2  # the second time anew
+
+
+async def uploaded(client: Client, body: bytes) -> dict[str, str]:
+    answer = await client.post("/uploads", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 201, answer.text
+    return {"href": answer.headers["location"]}
+
+
+async def uploaded_in_pieces(client: Client, *pieces: bytes) -> dict[str, str]:
+    tus = {"tus-resumable": "1.0.0"}
+    length = str(sum(map(len, pieces)))
+    begun = await client.post("/uploads", headers=tus | {"upload-length": length})
+    offset = 0
+    for piece in pieces:
+        told = tus | {"upload-offset": str(offset), "content-type": "application/offset+octet-stream"}
+        answer = await client.patch(begun.headers["location"], content=piece, headers=told)
+        assert answer.status_code == 204, answer.text
+        offset += len(piece)
+    return {"href": begun.headers["location"]}
+
+
+def test_an_upload_counts_as_its_bytes(settings: Settings, mark: Path) -> None:
+    async def scenario(client: Client) -> None:
+        async def hit(value: dict[str, str], expected: str = "4" * 12) -> bool:
+            answer = await client.execute(mark=mark, size=value)
+            assert answer.text == expected
+            return bool(answer.headers["cache-status"] == "fastprocesses; hit")
+
+        one = await uploaded(client, b"12")
+        assert not await hit(one)
+        assert await hit(one)
+        assert await hit(await uploaded(client, b"12"))
+        assert not await hit(await uploaded(client, b"13"), "4" * 13)
+        pieces = await uploaded_in_pieces(client, b"1", b"2")
+        assert not await hit(pieces)  # nothing says what it is: another input than JSON
+        assert await hit(await uploaded_in_pieces(client, b"12"))
+
+    run(settings, scenario)
+    assert runs(mark) == 3
+
+
+def test_an_upload_of_unknown_digest_is_not_shared(settings: Settings, mark: Path) -> None:
+    """It came while nothing was kept."""
+    found: list[dict[str, str]] = []
+
+    async def before(client: Client) -> None:
+        found.append(await uploaded(client, b"12"))
+
+    async def scenario(client: Client) -> None:
+        for _ in range(2):
+            answer = await client.execute(mark=mark, size=found[0])
+            assert (answer.text, "cache-status" in answer.headers) == ("4" * 12, False)
+
+    run(settings, before, result_cache_seconds=0.0)
+    run(settings, scenario)
+    assert runs(mark) == 2

@@ -61,6 +61,12 @@ def remembered(
     """Give a text and how much there was."""
     return f"{text} {data.stat().st_size} {sum(several)}"
 
+@fp.process
+def patient() -> str:
+    """Take a minute."""
+    time.sleep(60)
+    return "done"
+
 @fp.process(max_attempts=2, retryable=True)
 def endless(elsewhere: bool, *, job: fp.Job = fp.NO_JOB) -> str:
     """Write without end, into the folder of the job or beside it."""
@@ -162,6 +168,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             redis_url=store.url,
             value_store_url=f"file://{disk}/values",
             slots=1,
+            outbound_private="127.0.0.0/8",
             tick_seconds=0.2,
             lease_seconds=6,
             max_inline_bytes=100_000,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastprocesses_host.store import rooms
 
+from tests.host.hostile import hostile, response
 from tests.retention.conftest import DISK_MB, MB, Site
 from tests.support import wait_until
 
@@ -153,3 +154,14 @@ def test_what_a_caller_has_had_at_once_takes_no_more_room(site: Site) -> None:
         assert answer.status_code == 200, answer.text
         assert len(answer.content) == 7 * MB
         nothing_is_held(site)
+
+
+def test_a_reference_that_does_not_fit_on_the_disk_is_told_by_its_input(site: Site) -> None:
+    with hostile(lambda connection, _: connection.sendall(response(bytes((DISK_MB + 10) * MB)))) as server:
+        status = site.ended("repeat-blob", {"data": {"href": server.url()}})
+    assert status["fastprocesses:reason"] == "disk-full"
+    problem = site.client.get(f"/jobs/{status['jobID']}/results").json()
+    assert problem["status"] == 507
+    assert [error["pointer"] for error in problem["errors"]] == ["/inputs/data"]
+    nothing_is_held(site)
+    site.delete(status)

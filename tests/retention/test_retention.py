@@ -128,7 +128,7 @@ def test_jobs_are_purged_by_choice(site: Site) -> None:
 
 
 def test_jobs_under_way_are_purged_only_with_dismiss(site: Site) -> None:
-    url = site.submit("endless", {"elsewhere": False}).headers["location"]
+    url = site.submit("patient", {}).headers["location"]
 
     assert purge(site, "--all", "--yes") == (0, "0 jobs removed. 1 job under way left alone.\n")
     assert site.client.get(url).status_code == 200

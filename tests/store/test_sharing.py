@@ -384,3 +384,17 @@ def test_every_host_that_waits_for_a_key_hears_of_the_end(store: Store) -> None:
 
         wait_until(both)
     assert {message["channel"].decode().rsplit(":", 1)[1] for message in messages} == {"one", "two"}
+
+
+def test_a_run_that_is_withdrawn_answers_those_who_share_it_alone(store: Store) -> None:
+    first = request(store)
+    assert taken(store) == first.run_id
+    second = request(store)
+    assert store.run(sharing.withdraw(first.run_id))
+    other = request(store)
+    assert (second.how, other.how) == ("joined", "run")
+    assert not store.run(sharing.withdraw(first.run_id))  # what is offered now is another one
+    end(store, first.run_id)
+    assert statuses(store, [first.job_id, second.job_id]) == {Status.SUCCESSFUL}
+    assert request(store).run_id == other.run_id
+    assert not store.run(sharing.withdraw("none"))

@@ -51,7 +51,7 @@ class Served:
         self._thread.start()
 
     async def _run(self) -> None:
-        if self.settings.server == "uvicorn":
+        if self.settings.http_server == "uvicorn":
             await self._run_uvicorn()
             return
         from hypercorn.asyncio import serve
@@ -217,7 +217,7 @@ def test_each_change_is_told_when_it_happens_until_the_end(
 ) -> None:
     if importlib.util.find_spec(server) is None:
         pytest.skip(f"{server} is not installed")
-    job_id, served = accept(store), start(server=server)
+    job_id, served = accept(store), start(http_server=server)
     with served.events(job_id, Accept_Encoding="gzip, zstd", Origin="https://example.org") as events:
         headers = events.answer.headers
         assert events.until("status")[-1][1]["status"] == "accepted"

@@ -60,7 +60,7 @@ def run(
     Raises:
         StartError: the port or the data folder is in use or no good, or there is no store, or no such server.
     """
-    require_server(settings.server)
+    require_server(settings.http_server)
     with ExitStack() as stack:
         listener = stack.enter_context(listen(settings))
         current = _Current(settings, reread)

@@ -178,6 +178,7 @@ class Host:
                 task.cancel()
             _, left = await asyncio.wait(left, timeout=0.5)
         await self._store.close()
+        self._sharing.close()
         if self._values is not None:
             self._values.close()
 
@@ -266,12 +267,7 @@ class Host:
         if self._store.is_away:
             raise StoreUnavailable
         self._require_small(inputs)
-        if choice.mode != "async" and len(self._waiting) >= self.settings.max_waiting_requests:
-            raise ServiceUnavailable(
-                "Too many requests wait for their results. Try again in a moment, or execute asynchronously with the "
-                "header Prefer: respond-async.",
-                retry_after_seconds=2,
-            )
+        self._require_place(choice)
         if self._sharing.is_special(process, repeats):
             seconds, is_bounded = self._patience(choice)
             asked = Asked(
@@ -286,6 +282,8 @@ class Host:
                 is_bounded=is_bounded,
                 disconnected=disconnected,
             )
+            asked = await self._sharing.informed(asked)
+            self._require_place(choice)
             if self._sharing.takes(asked):
                 return await self._sharing.execute(asked)
         if choice.mode == "async":
@@ -293,6 +291,14 @@ class Host:
         return await self._wait(
             process, request.asked, choice, inputs, caller, disconnected, request.subscriber
         )
+
+    def _require_place(self, choice: ModeChoice) -> None:
+        if choice.mode != "async" and len(self._waiting) >= self.settings.max_waiting_requests:
+            raise ServiceUnavailable(
+                "Too many requests wait for their results. Try again in a moment, or execute asynchronously with the "
+                "header Prefer: respond-async.",
+                retry_after_seconds=2,
+            )
 
     async def job(self, job_id: str) -> Job:
         """Read a job.

@@ -64,7 +64,7 @@ async def _serve(
         if is_successor:
             await _first_of(ready, drain.begun)
         try:
-            await serve(settings.server, app, listen_fd=listen_fd, drain=drain)
+            await serve(settings.http_server, app, listen_fd=listen_fd, drain=drain)
         except asyncio.CancelledError:
             log.warning("answers were cut off", reason="their clients did not take them in time")
         for task in (reporting, letting_go, ending_streams):

@@ -104,7 +104,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # Where things are
     host: str = "127.0.0.1"
     port: int = 8080
-    server: ServerName = "hypercorn"
+    http_server: ServerName = "hypercorn"
     """The program that speaks HTTP. uvicorn has to be installed: `pip install 'fastprocesses-host[uvicorn]'`."""
     public_url: str = ""
     """The URL clients use, when a proxy stands before the host: `https://example.org/ogcapi`."""

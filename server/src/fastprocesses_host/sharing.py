@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from fastprocesses_host import fingerprint
 from fastprocesses_host.catalog import OfferedProcess
+from fastprocesses_host.entity_tags import EntityTags
 from fastprocesses_host.inputs import CheckedInput
 from fastprocesses_host.ogc.exceptions import (
     JobGone,
@@ -85,21 +86,36 @@ class Sharing:
     def __init__(self, means: Means) -> None:
         self._means = means
         self._settings = means.settings
+        self._tags = EntityTags(means.settings)
         self._collecting: dict[str, asyncio.Task[operations.Collected | None]] = {}
+
+    def close(self) -> None:
+        """Ask other hosts for nothing any more."""
+        self._tags.close()
 
     def is_special(self, process: OfferedProcess, repeats: Repeats) -> bool:
         """Tell whether a request, by its process or its headers, may be one of ours."""
         return bool(repeats.key or repeats.values_only or self._keeps_results(process))
 
+    async def informed(self, asked: Asked) -> Asked:
+        """Give a request with what is behind its references now, if that decides whether it may share a run."""
+        if not _has_references(asked) or not self._may_share(asked):
+            return asked
+        inputs = await self._tags.told(asked.process, asked.inputs)
+        return asked if inputs is None else replace(asked, inputs=inputs)
+
     def shares(self, asked: Asked) -> bool:
         """Tell whether a request may have the results of an equal one.
 
-        Those that name inputs by reference may not: nobody knows what is there before it is fetched. Neither may those
-        with a subscriber, who is told of a run.
+        Those with inputs by reference may only if it is known what is there before it is fetched.
         """
-        if not asked.repeats.is_stored or not self._keeps_results(asked.process):
+        if not self._may_share(asked):
             return False
-        if any(value.referenced is not None for value in asked.inputs.values()):
+        return all(value.referenced is None or value.referenced.is_known for value in asked.inputs.values())
+
+    def _may_share(self, asked: Asked) -> bool:
+        """Tell the same as far as its inputs do not matter; a subscriber is told of a run, and so has its own."""
+        if not asked.repeats.is_stored or not self._keeps_results(asked.process):
             return False
         subscriber = asked.request.subscriber
         return subscriber is None or not subscriber.wants_calls
@@ -111,6 +127,9 @@ class Sharing:
     async def execute(self, asked: Asked) -> Job:
         """Answer a request with what there is, or together with others, or by a job of its own.
 
+        Args:
+            asked: As `informed` gave it.
+
         Returns:
             The job: final and successful if it was waited for, or if there were results already.
 
@@ -121,10 +140,13 @@ class Sharing:
         if asked.repeats.values_only and not shares:
             raise NothingStored
         inputs = await fingerprint.inputs_digest(asked.inputs)
+        contents = inputs
+        if shares and _has_references(asked):
+            contents = await fingerprint.inputs_digest(asked.inputs, by_content=True)
         key = self._key(asked, inputs)
         for _ in range(2):
             job = self._new_job(asked)
-            shared = self._shared(asked, job, inputs) if shares else None
+            shared = self._shared(asked, job, contents) if shares else None
             wait = Wait(asked.seconds, asked.disconnected)
             with self._registered(asked, job.id, wait):
                 answer = await self._share(asked, job, key, shared)
@@ -175,9 +197,14 @@ class Sharing:
         digest = fingerprint.run_digest(
             asked.process, asked.request, inputs, plugin_version=asked.plugin_version, scope=asked.scope
         )
+        policy, settings = asked.process.policy, self._settings
+        kept_seconds = policy.keep_job_seconds or settings.job_ttl_seconds
+        kept_seconds = min(
+            kept_seconds, policy.keep_results_seconds or settings.results_ttl_seconds or kept_seconds
+        )
         limits = replace(
             job.limits,
-            ttl_seconds=self._settings.result_cache_seconds,
+            ttl_seconds=min(settings.result_cache_seconds, kept_seconds),
             results_ttl_seconds=0.0,
             log_ttl_seconds=0.0,
         )
@@ -312,6 +339,10 @@ class Sharing:
     def _leave(self, job_id: str, *, goes_on: bool) -> None:
         if not goes_on:
             self._means.dismiss_later(job_id)
+
+
+def _has_references(asked: Asked) -> bool:
+    return any(value.referenced is not None for value in asked.inputs.values())
 
 
 def is_following(job: Job) -> bool:

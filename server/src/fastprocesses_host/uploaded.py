@@ -106,6 +106,7 @@ class _Resolving:
             location=await self._uploads.location_of(received),
             length=received.offset,
             sent=upload.media_type,
+            version=received.sha256,
         )
 
     def _refuse(self, place: Sequence[str | int], detail: str) -> None:

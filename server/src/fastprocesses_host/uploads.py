@@ -52,6 +52,7 @@ _PATIENCE_SECONDS: Final = 0.5
 _PAUSE_SECONDS: Final = 0.05
 _SIGN_SECONDS: Final = 60.0
 """How often an upload that is being written to shows that it lives."""
+_MOST_DIGESTS: Final = 1000
 
 
 class Received(Struct, frozen=True, kw_only=True):
@@ -65,12 +66,38 @@ class Received(Struct, frozen=True, kw_only=True):
         """Whether all of it is there."""
         return self.offset == self.upload.length
 
+    @property
+    def sha256(self) -> str:
+        """The digest of all of it, in hexadecimal; empty: it is not known, or not complete."""
+        digested = self.upload.digested
+        return digested[1] if digested is not None and self.is_complete and digested[0] == self.offset else ""
+
 
 class Checksum(Struct, frozen=True):
     """What the bytes of one request have to come to."""
 
     algorithm: str
     digest: bytes
+
+
+class _Digests:
+    """Digests that grow with their uploads, as long as all bytes come through this process and no request is cut."""
+
+    def __init__(self) -> None:
+        self._grown: dict[str, tuple[int, _Hash]] = {}
+
+    def take(self, upload: Upload, offset: int) -> "_Hash | None":
+        """Give the digest of the bytes before this offset, to go on with; None: nobody has it."""
+        there, digest = self._grown.pop(upload.key, (0, None))
+        if offset == 0:
+            return hashlib.sha256()
+        return digest if there == offset else None
+
+    def put_back(self, upload: Upload, offset: int, digest: "_Hash") -> None:
+        """Keep a digest for the next request; the oldest are forgotten where there are many."""
+        self._grown[upload.key] = offset, digest
+        while len(self._grown) > _MOST_DIGESTS:
+            del self._grown[next(iter(self._grown))]
 
 
 class Uploads:
@@ -89,6 +116,7 @@ class Uploads:
         self._rooms = rooms
         self._values = values
         self._content = content
+        self._digests = _Digests() if settings.result_cache_seconds > 0 else None
         self._limits = UploadLimits(
             ttl_seconds=settings.upload_ttl_seconds,
             of_caller=settings.max_uploads_per_caller,
@@ -184,8 +212,9 @@ class Uploads:
             writer.refresh(upload)
             upload = await self._prepared(upload, writer, offset, length, body_length, checksum)
             room = offset + (body_length or 0) if upload.length is None else upload.length
-            await _Receiving(self, upload, writer, offset, room, checksum).take(body)
-            return await self._kept(upload, writer)
+            content = self._digests.take(upload, offset) if self._digests is not None else None
+            await _Receiving(self, upload, writer, offset, room, checksum, content).take(body)
+            return await self._kept(upload, writer, content)
         except UploadBusy:
             raise UploadLocked from None
         except NoSuchValue:
@@ -216,6 +245,7 @@ class Uploads:
         reserved_bytes: int | None = None,
         length: int | None = None,
         sure: int | Literal["all"] | None = None,
+        digested: tuple[int, str] | None = None,
     ) -> Kept:
         """Have an upload live on, and have room for so much of it.
 
@@ -224,7 +254,12 @@ class Uploads:
         """
         kept = await self._store.run(
             operations.keep(
-                upload.key, limits=self._limits, reserved_bytes=reserved_bytes, length=length, sure=sure
+                upload.key,
+                limits=self._limits,
+                reserved_bytes=reserved_bytes,
+                length=length,
+                sure=sure,
+                digested=digested,
             )
         )
         self._require_kept(kept)
@@ -330,14 +365,17 @@ class Uploads:
         kept = await self.keep(upload, reserved_bytes=reserved_bytes, length=length, sure=sure)
         return _until(upload, kept, whole)
 
-    async def _kept(self, upload: Upload, writer: UploadWriter) -> Received:
+    async def _kept(self, upload: Upload, writer: UploadWriter, content: "_Hash | None") -> Received:
         there = writer.length
         if there == upload.length:
             await writer.end()
         else:
             await writer.flush()
         reserved_bytes = there if upload.length is None else None
-        kept = await self.keep(upload, reserved_bytes=reserved_bytes, sure="all")
+        digested = (there, content.hexdigest()) if content is not None else None
+        kept = await self.keep(upload, reserved_bytes=reserved_bytes, sure="all", digested=digested)
+        if self._digests is not None and content is not None and there != upload.length:
+            self._digests.put_back(upload, there, content)
         return Received(upload=_until(upload, kept), offset=there)
 
     def _require_length(self, length: int | None) -> None:
@@ -389,6 +427,7 @@ class _Receiving:
         offset: int,
         room: int,
         checksum: Checksum | None,
+        content: "_Hash | None",
     ) -> None:
         self._uploads = uploads
         self._upload = upload
@@ -401,6 +440,7 @@ class _Receiving:
         self._digest: _Hash | None = (
             hashlib.new(checksum.algorithm, usedforsecurity=False) if checksum is not None else None
         )
+        self._digests = [digest for digest in (self._digest, content) if digest is not None]
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
         self._next_sign_seconds = time.monotonic() + _SIGN_SECONDS
@@ -444,8 +484,8 @@ class _Receiving:
         if self._offset > self._room or time.monotonic() > self._next_sign_seconds:
             await self._keep()
         pieces, self._gathered, self._gathered_bytes = self._gathered, [], 0
-        if self._digest is not None:
-            await to_thread.run_sync(self._add_to_digest, self._digest, pieces)
+        if self._digests:
+            await to_thread.run_sync(self._add_to_digests, pieces)
         await self._writer.write(pieces)
 
     async def _keep(self) -> None:
@@ -468,10 +508,10 @@ class _Receiving:
                 self._room = room
                 return
 
-    @staticmethod
-    def _add_to_digest(digest: "_Hash", pieces: list[bytes]) -> None:
-        for piece in pieces:
-            digest.update(piece)
+    def _add_to_digests(self, pieces: list[bytes]) -> None:
+        for digest in self._digests:
+            for piece in pieces:
+                digest.update(piece)
 
     def _compare(self) -> None:
         if self._digest is None or self._checksum is None:

@@ -104,7 +104,7 @@ def run(
             data_dir=None if data_dir is None else str(data_dir),
             redis_url=redis_url,
             workers=workers,
-            server=server,
+            http_server=server,
         )
 
     with _errors_told():

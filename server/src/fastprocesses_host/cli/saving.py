@@ -1,10 +1,11 @@
 """Where outputs go: standard output, a file, a file each, a folder."""
 
+import secrets
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 from msgspec import Struct, field
@@ -138,11 +139,29 @@ def _write(value: Value, path: Path) -> None:
         sys.stdout.buffer.flush()
         return
     try:
-        with path.open("wb") as file:
+        with _whole_or_not_at_all(path) as file:
             value.write(file)
     except OSError as error:
         raise _unwritable(path, error) from None
     tell(f"{path} ({value.media_type or 'no media type told'})")
+
+
+@contextmanager
+def _whole_or_not_at_all(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that gets its name once it is whole; what is no plain file, a pipe say, is written to as it is."""
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
+    target = path.resolve()  # of a link, where it leads
+    partial = target.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with partial.open("xb") as file:
+            yield file
+        partial.replace(target)
+    except BaseException:  # interrupted, too
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _in_folder(folder: Path, name: str, media_type: str) -> Path:

@@ -118,12 +118,15 @@ def not_fetched(place: str, where: str, detail: str, status: int) -> Failed:
         place: The input, for people.
         where: Its JSON pointer.
         detail: Why.
-        status: Whose fault it is: 502 the other host's, 504 it was too slow, 413 what it has is too large.
+        status: Whose fault it is: 502 the other host's, 504 it was too slow, 413 what it has is too large, 507 ours:
+            there is no room for it.
     """
-    title = {413: "Input too large", 504: "Time limit exceeded"}.get(status, "Input not fetched")
+    titles = {413: "Input too large", 504: "Time limit exceeded", 507: "Insufficient Storage"}
+    title = titles.get(status, "Input not fetched")
     errors = [{"pointer": where, "detail": detail}]
     detail = f"Input {place} could not be fetched. {detail}"
-    return Failed("reference", JobProblem(title=title, status=status, detail=detail, errors=errors))
+    reason = "disk-full" if status == 507 else "reference"
+    return Failed(reason, JobProblem(title=title, status=status, detail=detail, errors=errors))
 
 
 def input_refused(place: str, errors: list[dict[str, str]]) -> Failed:

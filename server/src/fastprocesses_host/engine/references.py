@@ -35,16 +35,17 @@ from fastprocesses_host.guarded.errors import Cancelled, Failed, GuardedError, R
 from fastprocesses_host.inputs import check_occurrences, fetched_list, occurs_often
 from fastprocesses_host.logs import get_logger
 from fastprocesses_host.ogc.execute import pointer
-from fastprocesses_host.ogc.references import GivenValue, Referenced
+from fastprocesses_host.ogc.references import GivenValue, Referenced, version_told
 from fastprocesses_host.schemas.faults import Fault
 from fastprocesses_host.settings import Settings
-from fastprocesses_host.store.rooms import free_bytes
+from fastprocesses_host.store.rooms import DISK_FULL, free_bytes
 from fastprocesses_host.store.values import Values
 
 if TYPE_CHECKING:
     from fastprocesses_host.guarded import GuardedClient, Response
 
 _MB = 1024 * 1024
+_NO_ROOM = "The disk of the server is nearly full. Try again later."
 _TELL_SECONDS = 0.5
 _LARGE_BYTES = _MB
 _LOOK_AT_DISK_BYTES = 16 * _MB
@@ -109,6 +110,7 @@ class References:
         """
         run.fetched_folder = self._folder / f"fetched-{secrets.token_hex(8)}"
         begun_seconds = time.monotonic()
+        name = ""
         try:
             run.fetched_folder.mkdir(mode=0o700)
             fetching = _Fetching(
@@ -120,9 +122,9 @@ class References:
         except _Ended as end:
             return end.ending
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in DISK_FULL:
                 raise
-            return endings.disk_full()
+            return _failed(_Place(name), _NO_ROOM, 507)
         finally:
             run.spent_seconds = time.monotonic() - begun_seconds
         run.progress(None, "")
@@ -229,7 +231,7 @@ class _Fetching:
 
     def _own(self, path: Path) -> Path:
         if free_bytes(self._folder) - path.stat().st_size < self._settings.min_free_disk_bytes:
-            raise _Ended(endings.disk_full())
+            raise OSError(errno.ENOSPC, _NO_ROOM)
         own = self._new_file()
         with path.open("rb") as source, own.open("wb") as target:
             while chunk := source.read(_MB):
@@ -256,6 +258,8 @@ class _Fetching:
             ) as response:
                 if response.status != 200:
                     raise Failed(f"The host {response.host[:100]} answers {response.reason}.")
+                if given.version and version_told(response.url, response.headers) != given.version:
+                    self._run.is_outdated = True
                 self._save(place, response, path)
                 return response.host[:100], response.headers.get("content-type", "")
         except Cancelled:
@@ -284,7 +288,7 @@ class _Fetching:
                 if length - looked_bytes >= _LOOK_AT_DISK_BYTES:
                     looked_bytes = length
                     if free_bytes(self._folder) < self._settings.min_free_disk_bytes:
-                        raise _Ended(endings.disk_full())
+                        raise OSError(errno.ENOSPC, _NO_ROOM)
                 file.write(piece)
         self._bytes += length
 

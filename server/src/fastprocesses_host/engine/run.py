@@ -37,6 +37,7 @@ class Run:
         is_untouched: No code of the process ran yet.
         fetched: The inputs that were given by reference, once they are here.
         fetched_folder: Where they lie; None: there are none.
+        is_outdated: Something else was fetched than the requests that share the run were told is there.
         spent_seconds: What of the time of the job went by before its process could begin.
     """
 
@@ -48,6 +49,7 @@ class Run:
         self.is_untouched = True
         self.fetched: dict[str, Input] = {}
         self.fetched_folder: Path | None = None
+        self.is_outdated = False
         self.spent_seconds = 0.0
         self._executor: Executor | None = None
         self._lock = threading.Lock()

@@ -193,7 +193,10 @@ class Runner:
         }
         if not referenced:
             return None
-        return self._references.fetch(run, offer.process.description, offer.process.digest, referenced)
+        ending = self._references.fetch(run, offer.process.description, offer.process.digest, referenced)
+        if ending is None and run.is_outdated:
+            self._store.run_until_answered(lambda _is_again: sharing.withdraw(run.job_id))
+        return ending
 
     @cached_property
     def _references(self) -> "References":

@@ -44,6 +44,11 @@ class Target(Struct, frozen=True):
         port = "" if self.port == _PORTS.get(self.scheme) else f":{self.port}"
         return f"{self.scheme}://{host}{port}"
 
+    @property
+    def url(self) -> str:
+        """All of it, in one spelling."""
+        return f"{self.origin}{self.path.decode('ascii')}"
+
 
 class Body(Protocol):
     """What is sent piece by piece, of a length that is known before."""
@@ -65,11 +70,13 @@ class Response:
         status: The status code, as it came; redirects were followed before.
         headers: By their names in lower case; of those that came repeatedly all, with commas between.
         host: Who answered.
+        url: What answered, after all redirects, without a fragment.
     """
 
-    def __init__(self, answer: httpcore2.Response, host: str, max_bytes: int) -> None:
+    def __init__(self, answer: httpcore2.Response, target: Target, max_bytes: int) -> None:
         self.status = answer.status
-        self.host = host
+        self.host = target.host
+        self.url = target.url
         self.headers = _joined(answer.headers)
         self._answer = answer
         self._max_bytes = max_bytes
@@ -223,9 +230,8 @@ class GuardedClient:
         location = response.headers.get("location", "")
         if not location:
             raise Failed(f"The host {target.host[:100]} redirects to nowhere.")
-        base = f"{target.origin}{target.path.decode('ascii')}"
         try:
-            following = self._target(str(httpx2.URL(base).join(location)))
+            following = self._target(str(httpx2.URL(target.url).join(location)))
         except httpx2.InvalidURL:
             raise Failed(f"The host {target.host[:100]} redirects to what is no URL.") from None
         except Refused as refusal:
@@ -265,7 +271,7 @@ class GuardedClient:
                 answer = connection.handle_request(request)
             if isinstance(network.stream, GuardedStream):
                 network.stream.body_begins()
-            yield Response(answer, target.host, max_bytes)
+            yield Response(answer, target, max_bytes)
 
     def _headers(
         self, target: Target, headers: Mapping[str, str], body: bytes | Body, method: str

@@ -2,7 +2,9 @@
 
 import base64
 import binascii
+import hashlib
 import re
+from collections.abc import Mapping
 from urllib.parse import unquote, unquote_to_bytes
 
 import msgspec
@@ -10,6 +12,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
+_STRONG_TAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]{1,500}"')
 
 
 REFERENCED = "reference"
@@ -31,6 +34,9 @@ class GivenValue(Struct, frozen=True, rename="camel", omit_defaults=True):
     """How many bytes lie there."""
     sent: str = ""
     """The media type that it was uploaded with; empty: none."""
+    version: str = ""
+    """What changes with what is there: for a URL as `version_told` gives it, for what was uploaded its SHA-256; empty:
+    not known."""
 
 
 class Referenced(Struct, frozen=True):
@@ -50,6 +56,11 @@ class Referenced(Struct, frozen=True):
         """Whether a value, or several, were uploaded here."""
         return any(value.location for value in self.values)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known which content all the values have, before any is fetched."""
+        return all(value.version for value in self.values if value.href or value.location)
+
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(GivenValue)
@@ -66,6 +77,22 @@ def decode_referenced(document: bytes) -> Referenced:
     if document.startswith(b"["):
         return Referenced(_list_decoder.decode(document), is_list=True)
     return Referenced((_decoder.decode(document),))
+
+
+def version_told(url: str, headers: Mapping[str, str]) -> str:
+    """Give what changes with the content behind a URL, by its entity tag (RFC 9110, section 8.8.3).
+
+    Args:
+        url: What answered, after all redirects: what is elsewhere may have the same tag, and other content.
+        headers: Of the answer, by their names in lower case.
+
+    Returns:
+        A digest; empty: there is no tag, it is one that cannot be read, or weak, so that bytes may differ.
+    """
+    tag = headers.get("etag", "")
+    if not _STRONG_TAG.fullmatch(tag):
+        return ""
+    return hashlib.sha256(f"{url}\n{tag}".encode()).hexdigest()
 
 
 def scheme_of(href: str) -> str:

@@ -101,6 +101,11 @@ def bring() -> Operation[int]:
     return Operation("bring", (), int)
 
 
+def withdraw(run_id: str) -> Operation[bool]:
+    """Have no later request share a run; tells whether any could have. What it gives those that do is not touched."""
+    return Operation("withdraw", (run_id,), lambda answer: bool(answer[0]))
+
+
 def _answer(answer: Any, job_id: str) -> Answer:
     outcome = answer[0].decode()
     if outcome == "same":

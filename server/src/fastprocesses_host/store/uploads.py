@@ -49,6 +49,8 @@ class Upload(Struct, frozen=True, kw_only=True):
     """Length and location of each, in order, where it is not one file that grows."""
     sure: int | None = None
     """So many bytes are what the client sent; what lies behind them was not compared with its checksum."""
+    digested: tuple[int, str] | None = None
+    """How many bytes there were when a digest of them was noted, and their SHA-256."""
     owner: str = ""
     caller: str = ANYBODY
     expires: int = 0
@@ -126,6 +128,7 @@ def keep(
     reserved_bytes: int | None = None,
     length: int | None = None,
     sure: int | Literal["all"] | None = None,
+    digested: tuple[int, str] | None = None,
 ) -> Operation[Kept]:
     """Have an upload live on from now, and change what is known of it.
 
@@ -135,12 +138,15 @@ def keep(
         reserved_bytes: How many bytes it may have; None: as before.
         length: How many it will have, where that is told only now.
         sure: How many of them are certainly the client's; `all`: all there are; None: as before.
+        digested: How many there are, and their SHA-256.
     """
     fields: dict[str, str | int] = {}
     if length is not None:
         fields["ln"] = length
     if sure is not None:
         fields["su"] = "" if sure == "all" else sure
+    if digested is not None:
+        fields["sh"] = f"{digested[0]} {digested[1]}"
     return _change(key, limits, reserved_bytes, fields)
 
 
@@ -214,6 +220,7 @@ def _upload_of(key: str, record: Mapping[str, bytes], parts: list[bytes]) -> Upl
         location=text("lo"),
         parts=tuple(_part(part) for part in parts),
         sure=number("su"),
+        digested=_part(record["sh"]) if "sh" in record else None,
         owner=text("ow"),
         caller=text("cl"),
         expires=number("ex") or 0,
@@ -221,5 +228,5 @@ def _upload_of(key: str, record: Mapping[str, bytes], parts: list[bytes]) -> Upl
 
 
 def _part(text: bytes) -> tuple[int, str]:
-    length, _, location = text.decode().partition(" ")
-    return int(length), location
+    length, _, told = text.decode().partition(" ")
+    return int(length), told
