@@ -24,6 +24,8 @@ CHAPTERS = {
         "Outputs",
         "Media",
         "on_start",
+        "reference_scheme",
+        "Fetched",
         "Settings",
         "Secret",
     ],

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 from fastprocesses_sdk.executor import protocol
-from fastprocesses_sdk.executor.protocol import Cancel, FrameReader, Log, Output, Progress, Result
+from fastprocesses_sdk.executor.protocol import Cancel, Fetch, FrameReader, Log, Output, Progress, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +11,7 @@ FRAMES = [
     Progress("j", "c", 40, None),
     Cancel("j", "c"),
     Log("j", "c", "info", "text", {"n": 1}),
+    Fetch("j", "c", "memo", "memo", "1", "s3", "s3://b/k", "/w"),
     Result("j", "c", {"result": Output("json", "application/json", b"42")}),
 ]
 

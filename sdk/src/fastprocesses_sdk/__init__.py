@@ -18,6 +18,7 @@ from fastprocesses_sdk.errors import DeclarationError, JobCancelled, PluginError
 from fastprocesses_sdk.hooks import hookimpl
 from fastprocesses_sdk.job import NO_JOB, Job, Reporter
 from fastprocesses_sdk.processes import Process
+from fastprocesses_sdk.schemes import Fetched, reference_scheme
 from fastprocesses_sdk.settings import Secret, Settings
 from fastprocesses_sdk.starting import on_start
 from fastprocesses_sdk.types import (
@@ -50,6 +51,7 @@ __all__ = [
     "DeclarationError",
     "Feature",
     "FeatureCollection",
+    "Fetched",
     "GeoJSON",
     "GeoJSONError",
     "GeoPackage",
@@ -86,6 +88,7 @@ __all__ = [
     "hookimpl",
     "on_start",
     "process",
+    "reference_scheme",
 ]
 
 

@@ -141,6 +141,8 @@ class PluginRecord(Struct, frozen=True, kw_only=True):
     state: Literal["loaded", "quarantined"]
     reason: str = ""
     processes: list[ProcessRecord] = field(default_factory=list)
+    reference_schemes: list[str] = field(default_factory=list)
+    """Of URLs that it can fetch inputs from."""
 
 
 class Discovery(Struct, frozen=True, kw_only=True):

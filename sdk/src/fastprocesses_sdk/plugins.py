@@ -25,6 +25,7 @@ from fastprocesses_sdk.described import is_described
 from fastprocesses_sdk.description import PluginRecord, ProcessRecord
 from fastprocesses_sdk.errors import DeclarationError, PluginError, told
 from fastprocesses_sdk.processes import Process
+from fastprocesses_sdk.schemes import ReferenceScheme, declared_schemes
 from fastprocesses_sdk.starting import settings_types
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class InstalledPlugin(Struct, frozen=True, kw_only=True):
         *,
         reason: str = "",
         processes: Iterable[ProcessRecord] = (),
+        reference_schemes: Iterable[str] = (),
     ) -> PluginRecord:
         """Tell what became of it."""
         return PluginRecord(
@@ -64,6 +66,7 @@ class InstalledPlugin(Struct, frozen=True, kw_only=True):
             state=state,
             reason=reason,
             processes=list(processes),
+            reference_schemes=list(reference_schemes),
         )
 
 
@@ -97,13 +100,14 @@ def describe_plugin(plugin: InstalledPlugin, given: GivenSettings | None = None)
         _check_sdk(plugin)
         processes = load_plugin(plugin.source, plugin.distribution, plugin.version)
         records = [_checked(process) for process in processes.values()]
+        schemes = declared_schemes(plugin.source, processes.values())
         if given is not None:
             PluginSettings(given).check(settings_types(plugin.source, processes.values()))
     except PluginError as error:
         return plugin.record("quarantined", reason=error.reason)
     except BaseException as error:
         return plugin.record("quarantined", reason=f"describing it failed: {_told(error)}")
-    return plugin.record("loaded", processes=records)
+    return plugin.record("loaded", processes=records, reference_schemes=schemes)
 
 
 def load_plugin(source: str, distribution: str = "", version: str = "") -> Mapping[str, "Process[..., Any]"]:
@@ -115,11 +119,12 @@ def load_plugin(source: str, distribution: str = "", version: str = "") -> Mappi
         version: Version of its distribution, which its processes have unless they declare one.
 
     Raises:
-        PluginError: It cannot be imported, or offers no processes; the reason says what to do.
+        PluginError: It cannot be imported, or offers neither processes nor a scheme of references; the reason says
+            what to do.
     """
     target = _resolve(source)
     found = _through_hook(target)
-    if not found:
+    if not found and not declared_schemes(source, ()):
         raise PluginError(f"no process found in {source}; did you forget @process?")
     processes: dict[str, Process[..., Any]] = {}
     for process in found:
@@ -216,6 +221,8 @@ def _has_hooks(target: Any) -> bool:
 def _collected(target: Any) -> Iterable[Any]:
     if isinstance(target, ModuleType):
         return _own_processes(target)
+    if isinstance(target, ReferenceScheme):
+        return []
     if isinstance(target, Process) or is_described(target):
         return [target]
     if inspect.isroutine(target) or (callable(target) and not isinstance(target, type)):

@@ -1,7 +1,6 @@
 """`@on_start`: what a plugin does once in every executor, before the first of its jobs there."""
 
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -10,7 +9,9 @@ from fastprocesses_sdk.configured import PluginSettings
 from fastprocesses_sdk.errors import DeclarationError
 from fastprocesses_sdk.hints import hints_of
 from fastprocesses_sdk.looping import finished
+from fastprocesses_sdk.modules import declared_in
 from fastprocesses_sdk.processes import Process
+from fastprocesses_sdk.schemes import ReferenceScheme, declared_schemes
 from fastprocesses_sdk.settings import Settings, settings_arguments
 from fastprocesses_sdk.telling import Told
 
@@ -85,16 +86,7 @@ def start_functions(source: str, processes: Iterable[Process[..., Any]]) -> list
         source: Value of its entry point; functions of this module and of those below it count.
         processes: Its processes; functions of their modules count too.
     """
-    module = source.split(":")[0].strip()
-    exactly = {module, *(process.__module__ for process in processes)}
-    names = [name for name in list(sys.modules) if name in exactly or name.startswith(f"{module}.")]
-    found = [
-        value
-        for name in names
-        for value in list(vars(sys.modules[name]).values())
-        if isinstance(value, OnStart) and value.__module__ == name
-    ]
-    return list({id(each): each for each in found}.values())
+    return declared_in(OnStart, source, processes)
 
 
 def start(source: str, processes: Iterable[Process[..., Any]], settings: PluginSettings) -> None:
@@ -106,5 +98,9 @@ def start(source: str, processes: Iterable[Process[..., Any]], settings: PluginS
 def settings_types(source: str, processes: Iterable[Process[..., Any]]) -> list[type[Settings]]:
     """Return all types of settings that a plugin that was imported asks for."""
     offered = list(processes)
-    askers: list[Process[..., Any] | OnStart[..., Any]] = [*offered, *start_functions(source, offered)]
+    askers: list[Process[..., Any] | OnStart[..., Any] | ReferenceScheme[..., Any]] = [
+        *offered,
+        *start_functions(source, offered),
+        *declared_schemes(source, offered).values(),
+    ]
     return list(dict.fromkeys(kind for each in askers for kind in each.settings.values()))

@@ -41,9 +41,13 @@ class InputSchema:
         input_id: The input.
         schema: Its schema; of several formats a `oneOf`, whose first branch is the default
             (/req/ogc-process-description/input-mixed-type).
+        reference_schemes: Of URLs, besides those the server knows itself, that a value can be fetched from.
     """
 
-    def __init__(self, input_id: str, schema: Mapping[str, Any]) -> None:
+    def __init__(
+        self, input_id: str, schema: Mapping[str, Any], reference_schemes: Sequence[str] = ()
+    ) -> None:
+        self.reference_schemes = reference_schemes
         self._schema: Mapping[str, Any] = current(schema)
         self.whole = ValueSchema(self._schema, f"the input {input_id}")
 
@@ -95,6 +99,8 @@ class OfferedProcess(Struct, frozen=True, kw_only=True, dict=True):
     """Where it is installed; its jobs run there."""
     plugin: str
     """Name of the plugin that offers it."""
+    reference_schemes: tuple[str, ...] = ()
+    """Of URLs that plugins beside it fetch inputs from."""
 
     @cached_property
     def search_text(self) -> str:
@@ -106,7 +112,7 @@ class OfferedProcess(Struct, frozen=True, kw_only=True, dict=True):
         """What the inputs must be; each is compiled when it is first used."""
         return MappingProxyType(
             {
-                input_id: InputSchema(input_id, told.schema)
+                input_id: InputSchema(input_id, told.schema, self.reference_schemes)
                 for input_id, told in self.description.inputs.items()
             }
         )
@@ -142,7 +148,8 @@ class Catalog(Struct, frozen=True, kw_only=True):
         plugins: list[PluginRecord] = []
         for announcement in sorted(announcements, key=lambda told: told.environment):
             environment, found = announcement.environment, announcement.discovery.plugins
-            plugins += [_admitted(plugin, environment, offered) for plugin in found]
+            schemes = _reference_schemes(found)
+            plugins += [_admitted(plugin, environment, schemes, offered) for plugin in found]
         processes = dict(sorted(offered.items()))
         return cls(
             processes=MappingProxyType(processes),
@@ -174,7 +181,15 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]}?" if near else ""
 
 
-def _admitted(plugin: PluginRecord, environment: str, offered: dict[str, OfferedProcess]) -> PluginRecord:
+def _reference_schemes(plugins: Iterable[PluginRecord]) -> tuple[str, ...]:
+    return tuple(
+        sorted(scheme for each in plugins if each.state == "loaded" for scheme in each.reference_schemes)
+    )
+
+
+def _admitted(
+    plugin: PluginRecord, environment: str, schemes: tuple[str, ...], offered: dict[str, OfferedProcess]
+) -> PluginRecord:
     """Add the processes of a plugin to what is offered; all of them or none."""
     if plugin.state != "loaded":
         return plugin
@@ -191,6 +206,7 @@ def _admitted(plugin: PluginRecord, environment: str, offered: dict[str, Offered
             digest=record.digest,
             environment=environment,
             plugin=plugin.name,
+            reference_schemes=schemes,
         )
     return plugin
 

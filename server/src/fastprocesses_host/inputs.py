@@ -22,6 +22,7 @@ from fastprocesses_host.ogc.negotiation import parse_media_type
 from fastprocesses_host.ogc.processes import described_media_types
 from fastprocesses_host.ogc.references import (
     REFERENCED,
+    SERVERS_SCHEMES,
     GivenValue,
     Referenced,
     data_of,
@@ -42,7 +43,6 @@ _QUALIFIED = frozenset({"value", "mediaType", "encoding", "schema", "format"})
 _LINK = frozenset(
     {"href", "rel", "type", "hreflang", "title", "length", "mediaType", "encoding", "schema", "format"}
 )
-_FETCHED_SCHEMES = ("http", "https")
 
 
 class CheckedInput(Struct, frozen=True, kw_only=True):
@@ -350,12 +350,14 @@ def _read_reference(schema: InputSchema, value: dict[str, Any]) -> _Read:
     scheme = scheme_of(href)
     if scheme == "data":
         return _read_data_url(schema, href, stated)
-    if scheme not in _FETCHED_SCHEMES:
-        known = "data, http, https"
+    if scheme not in (*SERVERS_SCHEMES, *schema.reference_schemes):
+        known = ", ".join(["data", *SERVERS_SCHEMES, *schema.reference_schemes])
         told = f"URLs of the scheme {scheme[:40]} are not fetched" if scheme else "This is no absolute URL"
         raise Rejected([Fault(("href",), f"{told}. Possible schemes: {known}.")])
     if len(href) > _LONGEST_HREF:
         raise Rejected([Fault(("href",), f"The URL is longer than {_LONGEST_HREF} characters.")])
+    if scheme not in SERVERS_SCHEMES and (" " in href or not href.isprintable()):
+        raise Rejected([Fault(("href",), "The URL has blanks, or characters that are not printable.")])
     return _Read(b"", stated, href=href)
 
 

@@ -259,6 +259,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     and below it `Authorization = "Bearer …"`. They are sent to that origin alone, and are never told."""
     fetch_timeout_seconds: float = 600.0
     """How long fetching one input may take; the time limit of its job holds as well."""
+    reference_schemes: str = "*"
+    """Schemes of URLs that plugins may fetch inputs from, with commas between; `*`: all that installed plugins know.
+    Empty: none. Workers decide; http and https are ruled by `outbound_schemes`."""
     max_references: int = 100
     """Most values of one request that may be given by reference."""
     max_fetched_bytes: int = 4 * 1024**3
@@ -417,6 +420,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def allowed_origins(self) -> frozenset[str]:
         """The origins whose scripts may use the service; `*` among them: all."""
         return frozenset(part.strip().rstrip("/") for part in self.cors_origins.split(",") if part.strip())
+
+    @property
+    def wanted_reference_schemes(self) -> frozenset[str]:
+        """The schemes that plugins may fetch inputs from; `*` among them: all."""
+        return frozenset(part.strip().lower() for part in self.reference_schemes.split(",") if part.strip())
 
     @property
     def served_queues(self) -> tuple[str, ...]:

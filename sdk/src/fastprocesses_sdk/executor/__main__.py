@@ -21,10 +21,13 @@ from fastprocesses_sdk import __version__
 from fastprocesses_sdk.errors import JobCancelled, declared_error, is_error_status, text_of, told
 from fastprocesses_sdk.executor import protocol
 from fastprocesses_sdk.executor.protocol import (
+    FETCHED,
     Cancel,
     Configure,
     Execute,
+    Fetch,
     Frame,
+    Order,
     Output,
     Problem,
     Result,
@@ -43,7 +46,9 @@ from fastprocesses_sdk.memory import release_unused_memory
 
 if TYPE_CHECKING:
     from fastprocesses_sdk.configured import GivenSettings, PluginSettings
+    from fastprocesses_sdk.job import Job
     from fastprocesses_sdk.processes import Process
+    from fastprocesses_sdk.schemes import ReferenceScheme
     from fastprocesses_sdk.values import EncodedOutput
 
 _GC_THRESHOLDS = (50_000, 20, 100)
@@ -116,7 +121,7 @@ class Executor:
         self._send_lock = threading.Lock()
         self._frames = protocol.FrameReader()
         self._reading = threading.Lock()
-        self._jobs: deque[Execute] = deque()
+        self._jobs: deque[Order] = deque()
         self._is_resting = False
         self._awake = threading.Event()
         self._running: RunningJob | None = None
@@ -148,7 +153,7 @@ class Executor:
         except OSError:
             self._kill_group()
 
-    def _next_job(self) -> Execute:
+    def _next_job(self) -> Order:
         with self._reading:
             while not self._jobs:
                 self._read()
@@ -202,7 +207,7 @@ class Executor:
     def _receive(self, frame: protocol.AnyFrame) -> None:
         if isinstance(frame, Configure):
             self._settings[frame.source] = frame.settings
-        elif isinstance(frame, Execute):
+        elif isinstance(frame, Execute | Fetch):
             self._running = RunningJob(self.send, frame, self._min_progress_seconds)
             self._jobs.append(frame)
         elif isinstance(frame, Cancel):
@@ -211,13 +216,13 @@ class Executor:
                 running.is_cancelled = True
                 interrupt_main_thread()
 
-    def _run(self, execute: Execute) -> None:
+    def _run(self, order: Order) -> None:
         running = self._running
         assert running is not None
         try:
-            frame = self._outcome(execute, running)
+            frame = self._outcome(order, running)
         except (KeyboardInterrupt, JobCancelled):
-            frame = Problem(execute.job, execute.claim, "cancelled", "The job was cancelled.")
+            frame = Problem(order.job, order.claim, "cancelled", "The job was cancelled.")
         if os.getpid() != self._process_id:  # a copy that came back from the job: its parent speaks for it
             self._end()
         running.end()
@@ -227,53 +232,60 @@ class Executor:
         if running.is_cancelled:
             self._end()
 
-    def _outcome(self, execute: Execute, running: RunningJob) -> Frame:
-        is_loaded = execute.source in self._plugins
+    def _outcome(self, order: Order, running: RunningJob) -> Frame:
+        is_loaded = order.source in self._plugins
         try:
-            plugin = self._load(execute)
+            plugin = self._load(order)
         except BaseException as error:  # SystemExit too, and kinds of their own
             if running.is_cancelled:
                 raise KeyboardInterrupt from error
-            return Problem(execute.job, execute.claim, "plugin", _text(told(error)), traceback=_traceback())
-        self._tell_start(execute, is_expected=is_loaded)
+            return Problem(order.job, order.claim, "plugin", _text(told(error)), traceback=_traceback())
+        self._tell_start(order, is_expected=is_loaded)
         try:
             try:
-                os.chdir(execute.workdir)
-                outputs = copy_context().run(self._call, plugin, execute, running)
+                os.chdir(order.workdir)
+                outputs = copy_context().run(self._call, plugin, order, running)
             finally:
                 self._surroundings.put_back()
         except (KeyboardInterrupt, JobCancelled):
             raise
         except BaseException as error:
-            return _problem(execute, error)
-        return Result(execute.job, execute.claim, outputs)
+            return _problem(order, error)
+        return Result(order.job, order.claim, outputs)
 
-    def _tell_start(self, execute: Execute, *, is_expected: bool) -> None:
+    def _tell_start(self, order: Order, *, is_expected: bool) -> None:
         """Say that process code runs; by a frame where the worker could not know when its plugin is loaded."""
         if self._started is not None:
             self._started.set()
         if self._started is None or not is_expected:
-            self.send(Started(execute.job, execute.claim))
+            self.send(Started(order.job, order.claim))
 
-    def _load(self, execute: Execute) -> "LoadedPlugin":
+    def _load(self, order: Order) -> "LoadedPlugin":
         """Import and start the plugin of a job, unless that was done before."""
-        if execute.source not in self._plugins:
+        if order.source not in self._plugins:
             from fastprocesses_sdk.configured import GivenSettings, PluginSettings
             from fastprocesses_sdk.plugins import load_plugin
+            from fastprocesses_sdk.schemes import declared_schemes
             from fastprocesses_sdk.starting import start
 
-            processes = load_plugin(execute.source, execute.distribution, execute.version)
-            given = self._settings.get(execute.source) or GivenSettings(plugin=execute.distribution)
+            processes = load_plugin(order.source, order.distribution, order.version)
+            given = self._settings.get(order.source) or GivenSettings(plugin=order.distribution)
             settings = PluginSettings(given)
-            start(execute.source, processes.values(), settings)
-            self._plugins[execute.source] = LoadedPlugin(processes, settings)
+            start(order.source, processes.values(), settings)
+            self._plugins[order.source] = LoadedPlugin(
+                processes, declared_schemes(order.source, processes.values()), settings
+            )
             self._surroundings.settle()
             release_unused_memory()
             gc.freeze()  # what was imported stays
-        return self._plugins[execute.source]
+        return self._plugins[order.source]
 
-    def _call(self, plugin: "LoadedPlugin", execute: Execute, running: RunningJob) -> dict[str, Output]:
-        from fastprocesses_sdk.job import Job
+    def _call(self, plugin: "LoadedPlugin", order: Order, running: RunningJob) -> dict[str, Output]:
+        if isinstance(order, Fetch):
+            return self._fetch(plugin, order, running)
+        return self._execute(plugin, order, running)
+
+    def _execute(self, plugin: "LoadedPlugin", execute: Execute, running: RunningJob) -> dict[str, Output]:
         from fastprocesses_sdk.values import InputValue
 
         inputs = {
@@ -286,15 +298,25 @@ class Executor:
             )
             for name, value in execute.inputs.items()
         }
-        if str(self._workdir) != execute.workdir:
-            self._workdir = Path(execute.workdir)
-        job = Job(id=execute.job, workdir=self._workdir, reporter=running, formats=execute.formats)
+        job = self._job(execute, running, execute.formats)
         process = plugin.processes[execute.process]
         encoded = process.run(inputs, job, execute.outputs, execute.formats, plugin.settings)
         return {
             name: _frame_output(value, execute, number)
             for number, (name, value) in enumerate(encoded.items())
         }
+
+    def _fetch(self, plugin: "LoadedPlugin", fetch: Fetch, running: RunningJob) -> dict[str, Output]:
+        job = self._job(fetch, running, {})
+        fetched = plugin.schemes[fetch.scheme].fetch(fetch.url, job, plugin.settings)
+        return {FETCHED: Output("binary", protocol.plain(fetched.media_type), path=str(fetched.path))}
+
+    def _job(self, order: Order, running: RunningJob, formats: dict[str, str]) -> "Job":
+        from fastprocesses_sdk.job import Job
+
+        if str(self._workdir) != order.workdir:
+            self._workdir = Path(order.workdir)
+        return Job(id=order.job, workdir=self._workdir, reporter=running, formats=formats)
 
     def _end(self) -> None:
         _flush_standard_streams()
@@ -311,6 +333,7 @@ class LoadedPlugin(NamedTuple):
     """A plugin that is imported and started, ready for jobs."""
 
     processes: "Mapping[str, Process[..., Any]]"
+    schemes: "Mapping[str, ReferenceScheme[..., Any]]"
     settings: "PluginSettings"
 
 
@@ -322,25 +345,25 @@ def _frame_output(value: "EncodedOutput", execute: Execute, number: int) -> Outp
     return Output(value.form, value.media_type, path=str(path))
 
 
-def _problem(execute: Execute, error: BaseException) -> Problem:
+def _problem(order: Order, error: BaseException) -> Problem:
     """Tell what a process raised: to its caller where it chose so, otherwise to the operator alone."""
     try:
-        return _declared(execute, error) or _failed(execute, error)
+        return _declared(order, error) or _failed(order, error)
     except BaseException:  # even its members raise
-        return Problem(execute.job, execute.claim, "failed", type(error).__name__, traceback=_traceback())
+        return Problem(order.job, order.claim, "failed", type(error).__name__, traceback=_traceback())
 
 
-def _failed(execute: Execute, error: BaseException) -> Problem:
-    return Problem(execute.job, execute.claim, "failed", _text(told(error)), traceback=_traceback())
+def _failed(order: Order, error: BaseException) -> Problem:
+    return Problem(order.job, order.claim, "failed", _text(told(error)), traceback=_traceback())
 
 
-def _declared(execute: Execute, error: BaseException) -> Problem | None:
+def _declared(order: Order, error: BaseException) -> Problem | None:
     declared = declared_error(error)
     if declared is None:
         return None
     return Problem(
-        execute.job,
-        execute.claim,
+        order.job,
+        order.claim,
         "declared",
         _text(declared.detail or declared),
         title=_text(declared.title or ""),

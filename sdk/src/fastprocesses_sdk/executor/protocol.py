@@ -77,6 +77,29 @@ class Execute(Frame, frozen=True, tag="execute"):
     inline_bytes: int
 
 
+class Fetch(Frame, frozen=True, tag="fetch"):
+    """Have a plugin fetch what a URL of one of its schemes leads to. It is answered as an Execute is.
+
+    A Result has the output `FETCHED`, a file in the workdir; its media type is the one that the plugin told.
+    """
+
+    job: str
+    claim: str
+    source: str
+    distribution: str
+    version: str
+    scheme: str
+    url: str
+    workdir: str
+
+
+Order = Execute | Fetch
+"""What has an executor run code of a plugin."""
+
+FETCHED = "fetched"
+"""The output of a Fetch."""
+
+
 class Cancel(Frame, frozen=True, tag="cancel"):
     """Stop this job: its code sees KeyboardInterrupt (async: its task is cancelled); afterwards the executor ends."""
 
@@ -146,7 +169,7 @@ class Problem(Frame, frozen=True, tag="problem"):
     traceback: str = ""
 
 
-AnyFrame = Greeting | Configure | Execute | Cancel | Started | Progress | Log | Result | Problem
+AnyFrame = Greeting | Configure | Execute | Fetch | Cancel | Started | Progress | Log | Result | Problem
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyFrame] = msgspec.msgpack.Decoder(AnyFrame)

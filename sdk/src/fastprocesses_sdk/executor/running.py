@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fastprocesses_sdk.executor.protocol import Execute, Frame, Log, Progress, plain
+from fastprocesses_sdk.executor.protocol import Frame, Log, Order, Progress, plain
 
 MOST_MESSAGE_CHARACTERS = 1000
 MOST_LINE_CHARACTERS = 8192
@@ -27,11 +27,11 @@ class RunningJob:
     def __init__(
         self,
         send: Callable[[Frame], None],
-        execute: Execute,
+        order: Order,
         min_progress_seconds: float = MIN_PROGRESS_SECONDS,
     ) -> None:
-        self.job = execute.job
-        self.claim = execute.claim
+        self.job = order.job
+        self.claim = order.claim
         self.is_cancelled = False
         self._is_over = False
         self._send = send

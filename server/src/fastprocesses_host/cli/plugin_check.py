@@ -34,6 +34,8 @@ class CheckedPlugin(Struct, frozen=True, kw_only=True):
     reason: str
     """Why it is left out; empty: it is not."""
     processes: list[CheckedProcess]
+    reference_schemes: list[str] = []
+    """Of URLs that it fetches inputs from."""
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -101,6 +103,7 @@ def _checked_plugin(plugin: PluginRecord) -> CheckedPlugin:
         state=plugin.state,
         reason=" ".join(plugin.reason.split()),
         processes=[_checked_process(process) for process in plugin.processes],
+        reference_schemes=plugin.reference_schemes,
     )
 
 
@@ -123,6 +126,8 @@ def _plugin_lines(plugin: CheckedPlugin) -> Iterator[str]:
     for process in plugin.processes:
         yield f"  {process.id}{'' if process.findings else ': nothing to change'}"
         yield from (f"    {finding}" for finding in process.findings)
+    if plugin.reference_schemes:
+        yield f"  fetches references of {', '.join(f'{scheme}:' for scheme in plugin.reference_schemes)}"
 
 
 def _counted(number: int, one: str, several: str = "") -> str:

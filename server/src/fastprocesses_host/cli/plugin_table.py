@@ -34,5 +34,6 @@ def as_table(found: Discovery) -> str:
 
 
 def _row(record: PluginRecord) -> tuple[str, ...]:
-    processes = ", ".join(process.description.id for process in record.processes)
-    return record.name, record.version, record.source, record.state, processes or "-"
+    offered = [process.description.id for process in record.processes]
+    offered += [f"{scheme}:" for scheme in record.reference_schemes]
+    return record.name, record.version, record.source, record.state, ", ".join(offered) or "-"

@@ -18,6 +18,8 @@ BY_CHANCE = frozenset({"crashed", "error", "inputs-away", "results-not-stored"})
 MOST_CHARACTERS = 4000
 """Longer texts of processes are cut before they reach a record."""
 
+_REFUSED = "The process refused"
+
 
 class Succeeded(Struct, frozen=True):
     """The process returned."""
@@ -55,7 +57,7 @@ def raised(problem: Problem, job_id: str) -> Failed:
             "declared",
             JobProblem(
                 type=problem.type or "about:blank",
-                title=problem.title[:MOST_CHARACTERS] or "The process refused",
+                title=problem.title[:MOST_CHARACTERS] or _REFUSED,
                 status=problem.status,
                 detail=detail,
                 errors=errors,
@@ -127,6 +129,20 @@ def not_fetched(place: str, where: str, detail: str, status: int) -> Failed:
     detail = f"Input {place} could not be fetched. {detail}"
     reason = "disk-full" if status == 507 else "reference"
     return Failed(reason, JobProblem(title=title, status=status, detail=detail, errors=errors))
+
+
+def not_fetched_by_plugin(place: str, where: str, told: JobProblem) -> Failed:
+    """Give the ending of a job that could not have an input by reference, in the words of the plugin that fetches it.
+
+    Args:
+        place: The input, for people.
+        where: Its JSON pointer.
+        told: What the plugin says.
+    """
+    errors = [{"pointer": where, "detail": told.detail}]
+    detail = f"Input {place} could not be fetched. {told.detail}"
+    title = "Input not fetched" if told.title == _REFUSED else told.title
+    return Failed("reference", msgspec.structs.replace(told, title=title, detail=detail, errors=errors))
 
 
 def input_refused(place: str, errors: list[dict[str, str]]) -> Failed:

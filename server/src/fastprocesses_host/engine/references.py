@@ -3,8 +3,11 @@
 import base64
 import codecs
 import errno
+import os
+import re
 import secrets
 import shutil
+import stat
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +17,15 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 from fastprocesses_sdk.description import InputDescription, ProcessDescription
-from fastprocesses_sdk.executor.protocol import Input
+from fastprocesses_sdk.executor.protocol import FETCHED, Input
 from fastprocesses_sdk.memory import release_unused_memory
 from msgspec import UNSET, Struct
 
 from fastprocesses_host.catalog import InputSchema
 from fastprocesses_host.engine import endings, transfers
-from fastprocesses_host.engine.endings import Ending
+from fastprocesses_host.engine.endings import Ending, Stopped, Succeeded
+from fastprocesses_host.engine.endings import Failed as FailedRun
+from fastprocesses_host.engine.plugin_references import PluginReferences
 from fastprocesses_host.engine.run import Run, ending_of_stop
 from fastprocesses_host.fetched import (
     Found,
@@ -35,7 +40,7 @@ from fastprocesses_host.guarded.errors import Cancelled, Failed, GuardedError, R
 from fastprocesses_host.inputs import check_occurrences, fetched_list, occurs_often
 from fastprocesses_host.logs import get_logger
 from fastprocesses_host.ogc.execute import pointer
-from fastprocesses_host.ogc.references import GivenValue, Referenced, version_told
+from fastprocesses_host.ogc.references import SERVERS_SCHEMES, GivenValue, Referenced, scheme_of, version_told
 from fastprocesses_host.schemas.faults import Fault
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.store.rooms import DISK_FULL, free_bytes
@@ -49,6 +54,8 @@ _NO_ROOM = "The disk of the server is nearly full. Try again later."
 _TELL_SECONDS = 0.5
 _LARGE_BYTES = _MB
 _LOOK_AT_DISK_BYTES = 16 * _MB
+_OF_PROCESS = re.compile("The plugin of the process|The process")
+"""How endings name what ran."""
 _BEFORE_JSON = codecs.BOM_UTF8 + b" \t\r\n"
 _CHUNK_BYTES = 768 * 1024
 """A multiple of three: each is base64 by itself."""
@@ -72,16 +79,20 @@ class _Value(Struct, frozen=True):
 
 
 class References:
-    """Fetches what the inputs of jobs refer to, through the one guarded client.
+    """Fetches what the inputs of jobs refer to, through the one guarded client, or through a plugin.
 
     Args:
         settings: Whom to speak to, and the limits.
         folder: For what is fetched; whatever a worker that dies leaves there is deleted.
         values: Where what was uploaded before lies.
+        plugins: What fetches URLs of other schemes than http and https.
     """
 
-    def __init__(self, settings: Settings, folder: Path, values: Values | None = None) -> None:
+    def __init__(
+        self, settings: Settings, folder: Path, values: Values | None, plugins: PluginReferences
+    ) -> None:
         self._settings = settings
+        self._plugins = plugins
         self._folder = folder
         self._values = values
         self._schemas: dict[tuple[str, str], InputSchema] = {}
@@ -114,7 +125,13 @@ class References:
         try:
             run.fetched_folder.mkdir(mode=0o700)
             fetching = _Fetching(
-                run, run.fetched_folder, self._settings, lambda: self.client, self._checking, self._values
+                run,
+                run.fetched_folder,
+                self._settings,
+                lambda: self.client,
+                self._checking,
+                self._values,
+                self._plugins,
             )
             for name, referenced in inputs.items():
                 schema = self._schema(digest, name, description)
@@ -153,7 +170,9 @@ class _Fetching:
         client: "Callable[[], GuardedClient]",
         checking: threading.Lock,
         values: Values | None,
+        plugins: PluginReferences,
     ) -> None:
+        self._plugins = plugins
         limits = run.claimed.limits
         self._run = run
         self._folder = folder
@@ -195,8 +214,8 @@ class _Fetching:
             path, sent, told_by = self._uploaded(given), given.sent, ""
         elif given.href:
             path = self._new_file()
-            host, sent = self._fetch(place, given, schema, path)
-            told_by = f"Fetched the input {place} from {host}"
+            source, sent = self._fetch(place, given, schema, path)
+            told_by = f"Fetched the input {place} {source}"
         else:
             return given
         length = path.stat().st_size
@@ -241,27 +260,18 @@ class _Fetching:
         return own
 
     def _fetch(self, place: "_Place", given: GivenValue, schema: InputSchema, path: Path) -> tuple[str, str]:
-        """Fetch one value into a file; give the host that had it, and the media type it said."""
-        settings = self._settings
+        """Fetch one value into a file; tell where it is from, and the media type that it came with."""
+        scheme = scheme_of(given.href)
         left_seconds = self._until_seconds - time.monotonic()
-        left_bytes = settings.max_fetched_bytes - self._bytes
+        left_bytes = self._settings.max_fetched_bytes - self._bytes
         if left_seconds <= 0:
             raise _Ended(endings.timed_out(self._run.claimed.limits))
+        seconds = min(self._settings.fetch_timeout_seconds, left_seconds)
+        most_bytes = min(self._settings.max_value_bytes, left_bytes)
         try:
-            with self._client().stream(
-                "GET",
-                given.href,
-                headers={"accept": accepted_media_types(schema, given.media_type)},
-                max_bytes=min(settings.max_value_bytes, left_bytes),
-                total_seconds=min(settings.fetch_timeout_seconds, left_seconds),
-                cancelled=lambda: self._run.stop is not None,
-            ) as response:
-                if response.status != 200:
-                    raise Failed(f"The host {response.host[:100]} answers {response.reason}.")
-                if given.version and version_told(response.url, response.headers) != given.version:
-                    self._run.is_outdated = True
-                self._save(place, response, path)
-                return response.host[:100], response.headers.get("content-type", "")
+            if scheme in SERVERS_SCHEMES:
+                return self._fetch_from_host(place, given, schema, path, seconds, most_bytes)
+            return self._fetch_through_plugin(place, given.href, scheme, path, seconds, most_bytes)
         except Cancelled:
             ending = ending_of_stop(self._run)
             assert ending is not None
@@ -270,12 +280,66 @@ class _Fetching:
             if error.__cause__ is not None:  # its text may be the other host's
                 cause = type(error.__cause__).__name__
                 log.info("fetching failed", input=place.name, reason=str(error), cause=cause)
-            if isinstance(error, TooLarge) and left_bytes < settings.max_value_bytes:
-                most = settings.max_fetched_bytes
+            if isinstance(error, TooLarge) and left_bytes < self._settings.max_value_bytes:
+                most = self._settings.max_fetched_bytes
                 error = TooLarge(
                     f"The references of a job may have {most} bytes together, and these have more."
                 )
             raise _Ended(_ending_of(place, error)) from None
+
+    def _fetch_from_host(
+        self,
+        place: "_Place",
+        given: GivenValue,
+        schema: InputSchema,
+        path: Path,
+        seconds: float,
+        most_bytes: int,
+    ) -> tuple[str, str]:
+        with self._client().stream(
+            "GET",
+            given.href,
+            headers={"accept": accepted_media_types(schema, given.media_type)},
+            max_bytes=most_bytes,
+            total_seconds=seconds,
+            cancelled=lambda: self._run.stop is not None,
+        ) as response:
+            if response.status != 200:
+                raise Failed(f"The host {response.host[:100]} answers {response.reason}.")
+            if given.version and version_told(response.url, response.headers) != given.version:
+                self._run.is_outdated = True
+            self._save(place, response, path)
+            return f"from {response.host[:100]}", response.headers.get("content-type", "")
+
+    def _fetch_through_plugin(
+        self, place: "_Place", url: str, scheme: str, path: Path, seconds: float, most_bytes: int
+    ) -> tuple[str, str]:
+        plugin = self._plugins.of(scheme)
+        if plugin is None:  # it was there when the job was accepted
+            raise Refused(f"URLs of the scheme {scheme[:40]} are not fetched any more.")
+        with self._plugins.fetching(self._run, str(place), scheme, url, seconds) as ending:
+            if not isinstance(ending, Succeeded):
+                raise _without_file(place, scheme, ending, seconds)
+            output = ending.outputs[FETCHED]
+            self._take(Path(os.path.realpath(output.path)), path, scheme, most_bytes)
+        return f"through the plugin {plugin.name}", output.media_type
+
+    def _take(self, source: Path, path: Path, scheme: str, most_bytes: int) -> None:
+        """Move the file of a plugin to where it is checked, as one that belongs to the job alone."""
+        try:
+            found = source.lstat()
+        except OSError:
+            raise Failed(f"The plugin for {scheme}: URLs gave a file that is not there.") from None
+        if not stat.S_ISREG(found.st_mode):
+            raise Failed(f"The plugin for {scheme}: URLs gave something that is no file.")
+        if found.st_size > most_bytes:
+            raise TooLarge(
+                f"What the plugin for {scheme}: URLs gives is larger than {most_bytes} bytes, the most it may have."
+            )
+        own = self._own(source) if found.st_nlink > 1 else source
+        own.chmod(0o600)
+        own.replace(path)
+        self._bytes += found.st_size
 
     def _save(self, place: "_Place", response: "Response", path: Path) -> None:
         told_seconds, looked_bytes, length = 0.0, -_LOOK_AT_DISK_BYTES, 0
@@ -411,6 +475,22 @@ def _is_utf8(path: Path) -> bool:
 def _progress(place: _Place, response: "Response", length: int) -> str:
     of_all = f" of {response.length / _MB:.1f}" if response.length else ""
     return f"Fetching the input {place} from {response.host[:100]}: {length / _MB:.1f}{of_all} MB"
+
+
+def _without_file(place: _Place, scheme: str, ending: FailedRun | Stopped, seconds: float) -> Exception:
+    """Tell, of the input, why a plugin did not fetch it."""
+    if isinstance(ending, Stopped):
+        return _Ended(ending)
+    if ending.reason == "disk-full":
+        return _Ended(_failed(place, _NO_ROOM, 507))
+    if ending.reason == "declared":
+        return _Ended(endings.not_fetched_by_plugin(str(place), place.pointer(), ending.problem))
+    if ending.reason == "timeout":
+        return TooSlow(
+            f"The plugin for {scheme}: URLs was stopped after {seconds:.3g} s, the longest it may take."
+        )
+    told = _OF_PROCESS.sub(f"The plugin for {scheme}: URLs", ending.problem.detail, count=1)
+    return TooLarge(told) if ending.reason == "disk" else Failed(told)
 
 
 def _ending_of(place: _Place, error: GuardedError) -> Ending:

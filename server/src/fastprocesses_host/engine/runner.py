@@ -5,9 +5,10 @@ import logging
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,6 +20,7 @@ from fastprocesses_sdk.executor.protocol import (
     Execute,
     Input,
     Log,
+    Order,
     Output,
     Problem,
     Progress,
@@ -77,7 +79,17 @@ class Offer(Struct, frozen=True):
 
 
 class Runner:
-    """Runs jobs in the threads of a worker, each from its claim to its final state."""
+    """Runs jobs in the threads of a worker, each from its claim to its final state.
+
+    Args:
+        settings: The limits.
+        store: Where jobs are.
+        executors: What runs code of plugins.
+        offers: The processes, by id.
+        values: Where large values lie; None: in the store.
+        broker: Where jobs come from.
+        fetching: The plugins that fetch inputs by reference, by the scheme of URLs.
+    """
 
     def __init__(
         self,
@@ -87,6 +99,7 @@ class Runner:
         offers: Mapping[str, Offer],
         values: Values | None,
         broker: QueueBroker,
+        fetching: Mapping[str, PluginRecord] = MappingProxyType({}),
     ) -> None:
         self.runs = Runs()
         self._settings = settings
@@ -95,6 +108,7 @@ class Runner:
         self._offers = offers
         self._values = values
         self._broker = broker
+        self._fetching = fetching
         self._memory_bytes = settings.memory_bytes
         self._rooms = Rooms(settings, settings.value_folder)
 
@@ -162,27 +176,60 @@ class Runner:
             return transfers.without_inputs(run, error)
 
     def _run_process(self, run: Run, offer: Offer, attempts: "list[Attempt]") -> Ending:
+        def attempt(executor: Executor) -> Attempt:
+            return Attempt(run, executor, self._settings, self._memory_bytes, offer.plugin.source)
+
+        def order(workdir: Path) -> Execute:
+            return self._execute_frame(run, offer, workdir)
+
+        return self._run_plugin(run, offer.plugin, attempt, order, attempts)
+
+    def _run_plugin(
+        self,
+        run: Run,
+        plugin: PluginRecord,
+        new_attempt: "Callable[[Executor], Attempt]",
+        new_order: Callable[[Path], Order],
+        attempts: "list[Attempt]",
+    ) -> Ending:
+        """Have code of a plugin run in an executor; what was tried is added to `attempts`."""
         lost = ExecutorLost(None)
         for _ in range(_LOADING_TRIES):
             if run.stop is not None:
                 break
             try:
-                executor = self._executors.take(offer.plugin.source)
+                executor = self._executors.take(plugin.source)
             except ExecutorLost as error:
                 lost = error
                 continue
-            attempt = Attempt(run, executor, self._settings, self._memory_bytes, offer.plugin.source)
+            attempt = new_attempt(executor)
             attempts.append(attempt)
             try:
                 if not attempt.is_loaded:
-                    given = self._settings.plugins.of(offer.plugin.name)
-                    executor.send(Configure(offer.plugin.source, given))
-                return attempt.watch(self._execute_frame(run, offer, executor.workdir))
+                    given = self._settings.plugins.of(plugin.name)
+                    executor.send(Configure(plugin.source, given))
+                return attempt.watch(new_order(executor.workdir))
             except ExecutorLost as error:
                 if not run.is_untouched:
                     return endings.died(error.returncode, while_loading=False)
                 lost = error  # it died before the process began: once more, with a fresh one
         return ending_of_stop(run) or endings.died(lost.returncode, while_loading=True)
+
+    @contextlib.contextmanager
+    def _in_executor(
+        self,
+        run: Run,
+        plugin: PluginRecord,
+        new_attempt: "Callable[[Executor], Attempt]",
+        new_order: Callable[[Path], Order],
+    ) -> Iterator[Ending]:
+        """Have code of a plugin run; its executor serves others once the context is left."""
+        attempts: list[Attempt] = []
+        try:
+            yield self._run_plugin(run, plugin, new_attempt, new_order, attempts)
+        finally:
+            for attempt in attempts:
+                self._done_with(attempt)
 
     def _fetch(self, run: Run, offer: Offer) -> Ending | None:
         """Fetch the inputs that were given by reference, if any were; give why that was not possible."""
@@ -201,9 +248,11 @@ class Runner:
     @cached_property
     def _references(self) -> "References":
         """What fetches; imported when a job first needs it, with all that checks values."""
+        from fastprocesses_host.engine.plugin_references import PluginReferences
         from fastprocesses_host.engine.references import References
 
-        return References(self._settings, self._executors.folder, self._values)
+        plugins = PluginReferences(self._settings, self._fetching, self._in_executor)
+        return References(self._settings, self._executors.folder, self._values, plugins)
 
     def _document(self, value: StoredInput) -> bytes:
         if not value.location:
@@ -457,8 +506,8 @@ class Attempt:
         self._cancel_ending: Ending | None = None
         self._kill_at_seconds: float | None = None
 
-    def watch(self, execute: Execute) -> Ending:
-        """Execute and wait for the end.
+    def watch(self, order: Order) -> Ending:
+        """Have the order carried out and wait for the end.
 
         Raises:
             ExecutorLost: the executor ended by itself.
@@ -472,7 +521,7 @@ class Attempt:
         self._run.attach(self.executor)
         self.executor.on_line = self._on_line
         try:
-            self.executor.send(execute)
+            self.executor.send(order)
             while True:
                 for frame in self._receive():
                     ending = self._take(frame)
@@ -504,7 +553,7 @@ class Attempt:
             self.is_loaded = True
             self._deadline_seconds = time.monotonic() + self._longest_seconds
         elif isinstance(frame, Progress):
-            self._run.progress(frame.percent, frame.message)
+            self._tell_progress(frame)
         elif isinstance(frame, Log):
             self._run.log(frame.level, frame.text, frame.fields)
             self._tell_operator(frame)
@@ -528,8 +577,15 @@ class Attempt:
         if frame.kind == "failed" and _DISK_FULL.search(frame.detail):
             return endings.disk_full()
         ending = endings.raised(frame, self._run.job_id)
-        self._run.log("error", ending.problem.detail)  # the caller may read it: no more than the problem says
+        self._tell_failure(ending.problem.detail)
         return ending
+
+    def _tell_progress(self, frame: Progress) -> None:
+        self._run.progress(frame.percent, frame.message)
+
+    def _tell_failure(self, detail: str) -> None:
+        """Say in the job's log why it fails; the caller may read it, so no more than the problem says."""
+        self._run.log("error", detail)
 
     def _returned(self, frame: Result) -> Ending:
         for name, output in frame.outputs.items():

@@ -17,8 +17,9 @@ from dramatiq.broker import Broker
 from dramatiq.middleware import Middleware
 from dramatiq.worker import Worker as DramatiqWorker
 from fastprocesses_sdk.describe import discover_all
-from fastprocesses_sdk.description import Discovery
+from fastprocesses_sdk.description import Discovery, PluginRecord
 from fastprocesses_sdk.memory import release_unused_memory
+from msgspec.structs import replace
 
 from fastprocesses_host import lifeline
 from fastprocesses_host.engine.callbacks import Subscribers
@@ -137,7 +138,8 @@ class WorkerParts(Middleware):
         self._executors.warm()
         found = discover_all(load_seconds=settings.plugin_load_seconds, settings=settings.plugins)
         self._announced_at = self._patiently(self._store.check)
-        discovery = self._discovery = settle(found, self._store, settings.environment)
+        settled = settle(found, self._store, settings.environment)
+        discovery = self._discovery = with_wanted_schemes(settings, settled)
         for plugin in discovery.plugins:
             if plugin.state == "quarantined":
                 log.warning("plugin quarantined", plugin=plugin.name, reason=plugin.reason)
@@ -149,7 +151,13 @@ class WorkerParts(Middleware):
         self._offer = f"{settings.environment}.{digest}"
         self._patiently(self._announce)
         self._runner = Runner(
-            settings, self._store, self._executors, _offers(discovery), self._values, self._broker
+            settings,
+            self._store,
+            self._executors,
+            _offers(discovery),
+            self._values,
+            self._broker,
+            _fetching(discovery),
         )
         self._subscribers = Subscribers(
             settings,
@@ -242,6 +250,20 @@ def served_queues(settings: Settings, discovery: Discovery) -> list[tuple[str, s
     return [queue_names(settings.environment, queue) for queue in dict.fromkeys(served)]
 
 
+def with_wanted_schemes(settings: Settings, discovery: Discovery) -> Discovery:
+    """Leave out the schemes of URLs that the operator does not want plugins to fetch inputs from."""
+    wanted = settings.wanted_reference_schemes
+    for scheme in sorted(wanted - {"*"} - _fetching(discovery).keys()):
+        log.warning("scheme of no plugin that is installed", scheme=scheme)
+    if "*" in wanted:
+        return discovery
+    plugins = [
+        replace(plugin, reference_schemes=[one for one in plugin.reference_schemes if one in wanted])
+        for plugin in discovery.plugins
+    ]
+    return replace(discovery, plugins=plugins)
+
+
 def _has_lost_parent() -> bool:
     parent = multiprocessing.parent_process()
     return parent is not None and os.getppid() != parent.pid
@@ -252,5 +274,14 @@ def _offers(discovery: Discovery) -> dict[str, Offer]:
         process.description.id: Offer(plugin, process)
         for plugin in discovery.plugins
         for process in plugin.processes
+        if plugin.state == "loaded"
+    }
+
+
+def _fetching(discovery: Discovery) -> dict[str, PluginRecord]:
+    return {
+        scheme: plugin
+        for plugin in discovery.plugins
+        for scheme in plugin.reference_schemes
         if plugin.state == "loaded"
     }

@@ -205,7 +205,11 @@ COMPONENTS: Mapping[str, Schema] = {
     "referencedValue": {
         **_object(
             {
-                "href": {"type": "string", "format": "uri", "description": "http, https or data."},
+                "href": {
+                    "type": "string",
+                    "format": "uri",
+                    "description": "http, https or data, or of a scheme that a plugin knows.",
+                },
                 **dict.fromkeys(("type", "rel", "hreflang", "title"), _STRING),
                 **_FORMAT,
                 "format": _object(_FORMAT),

@@ -15,6 +15,9 @@ _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
 _STRONG_TAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]{1,500}"')
 
 
+SERVERS_SCHEMES = ("http", "https")
+"""Of URLs that the server fetches itself; others are fetched by plugins."""
+
 REFERENCED = "reference"
 """Stands for the media type of an input whose document tells where its values are; no value can have it."""
 
