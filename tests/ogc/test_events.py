@@ -75,7 +75,7 @@ class Client(Struct):
 changes = st.one_of(
     st.tuples(st.just("lines"), st.integers(1, 5)),
     st.tuples(st.just("percent"), st.integers(-5, 120)),
-    st.tuples(st.just("message"), st.sampled_from(["", "one", "two", "\ud800", "line\nend"])),
+    st.tuples(st.just("message"), st.sampled_from(["", "one", "two", "\u2028", "line\nend"])),
     st.tuples(st.just("forget"), st.integers(0, 3)),
     st.tuples(st.just("run"), st.just(0)),
     st.tuples(st.just("again"), st.just(0)),
