@@ -26,14 +26,8 @@ IDLE_SECONDS = 2.0
 
 async def idle(bench: Bench) -> None:
     """What host, worker and executor hold on their own, after one job."""
-    with ExitStack() as stack:
-        folder = bench.new_folder("idle")
-        service = stack.enter_context(
-            Service(folder, "--data-dir", str(folder / "data"), environ={"FASTPROCESSES_SLOTS": "1"})
-        )
-        assert service.execute("echo", {"message": "one"}).status == 200
-        await asyncio.sleep(IDLE_SECONDS)
-        parts = {part: _pss_mb(found) for part, found in parts_of(service).items()}
+    for _ in range(2):  # as it is from the second start on: the first one may have to compile modules
+        parts = await _idle_parts(bench)
     counted = {part: parts[part] for part in ("host", "worker", "executor")}
     total = sum(counted.values())
     bench.note(
@@ -46,6 +40,17 @@ async def idle(bench: Bench) -> None:
         )
     )
     bench.remark("Idle PSS: " + ", ".join(f"{part} {held:.1f} MB" for part, held in parts.items()) + ".")
+
+
+async def _idle_parts(bench: Bench) -> dict[str, float]:
+    with ExitStack() as stack:
+        folder = bench.new_folder("idle")
+        service = stack.enter_context(
+            Service(folder, "--data-dir", str(folder / "data"), environ={"FASTPROCESSES_SLOTS": "1"})
+        )
+        assert service.execute("echo", {"message": "one"}).status == 200
+        await asyncio.sleep(IDLE_SECONDS)
+        return {part: _pss_mb(found) for part, found in parts_of(service).items()}
 
 
 def _pss_mb(processes: list[psutil.Process]) -> float:
