@@ -21,7 +21,7 @@ WAITING = ("accepted", "later", "waiting", "vacant", "turns", "backlog", "parked
 """Kinds of keys that are there only while jobs wait."""
 RUNNING = ("lease", "inside", "removed", "calls", "followed", "followers", "shared")
 """Kinds of keys that are there only while jobs run or follow a run, or while subscribers are to be called."""
-PASSING = ("t", "offer", "again", "key", "same", "room", "u")
+PASSING = ("t", "offer", "again", "key", "same", "u")
 """Kinds of keys that the store forgets by itself, each in its time."""
 COUNTING = {"bytes", "rexp", "rooms", "uploads"}
 """What is counted of values that lie elsewhere, and what of them is to be removed when."""
@@ -211,6 +211,8 @@ class _Keys:
             job_id, _, claim = rest.partition(":")
             if kind in ("o", "log") and not claim and job_id not in self._states:
                 yield f"without a job: {name}"
+            if kind == "room" and self._client.zscore(self._prefix + ":rooms", rest) is None:
+                yield f"never given back: {name}"
             has_to_expire = kind in PASSING or (kind == "o" and claim)
             if has_to_expire and self._client.ttl(f"{self._prefix}:{name}") < 0:
                 yield f"never expires: {name}"
