@@ -50,7 +50,7 @@ from fastprocesses_host.store.client import (
     refuse_other_format,
     refuse_unfit_server,
 )
-from fastprocesses_host.store.ids import ID_LENGTH, JobIds, created_ms, is_job_id
+from fastprocesses_host.store.ids import ID_LENGTH, JobIds, is_job_id
 from fastprocesses_host.store.keys import FORMAT, Keys, queue_names
 from fastprocesses_host.store.operations import QueueLimits
 from fastprocesses_host.store.records import (
@@ -58,9 +58,10 @@ from fastprocesses_host.store.records import (
     Limits,
     NewJob,
     StoredInput,
-    Told,
     decode_input,
     decode_told,
+    job_as_accepted,
+    job_as_told,
     lengths_elsewhere,
 )
 from fastprocesses_host.store.rooms import HELD_SECONDS, Room, Rooms
@@ -874,29 +875,6 @@ def _lifetimes(policy: Policy, settings: Settings, *, listed: bool) -> dict[str,
         "results_ttl_seconds": results_seconds if results_seconds < ttl_seconds else 0.0,
         "log_ttl_seconds": log_seconds if log_seconds < ttl_seconds else 0.0,
     }
-
-
-def job_as_accepted(job: NewJob) -> Job:
-    """Give the job as its record reads right after it was accepted."""
-    return job_as_told(job, Told(status=Status.ACCEPTED))
-
-
-def job_as_told(job: NewJob, told: Told) -> Job:
-    """Give a job with the state that its host knows it to have."""
-    return Job(
-        id=job.id,
-        process_id=job.process_id,
-        process_version=job.process_version,
-        environment=job.environment,
-        status=told.status,
-        created=created_ms(job.id),
-        listed=job.listed,
-        asked=job.asked,
-        max_attempts=job.limits.max_attempts,
-        outputs=told.outputs,
-        values=told.values,
-        problem=told.problem,
-    )
 
 
 def successful(job: Job) -> Job:

@@ -20,15 +20,14 @@ from fastprocesses_host.ogc.exceptions import (
     SyncTimeout,
 )
 from fastprocesses_host.ogc.execute import ExecuteRequest
-from fastprocesses_host.ogc.jobs import Job, Status
+from fastprocesses_host.ogc.jobs import Job
 from fastprocesses_host.ogc.preferences import ModeChoice
 from fastprocesses_host.ogc.repeats import Repeats
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.client import AsyncStore, StoreUnavailable
-from fastprocesses_host.store.ids import created_ms
 from fastprocesses_host.store.operations import QueueLimits
-from fastprocesses_host.store.records import NewJob, StoredInput
+from fastprocesses_host.store.records import NewJob, StoredInput, job_as_accepted
 from fastprocesses_host.store.sharing import Answer, Key, Shared, share
 from fastprocesses_host.waiting import Unended, Wait, Waiting
 
@@ -267,7 +266,7 @@ class Sharing:
     async def _answered(self, asked: Asked, job: NewJob, answer: Answer, wait: Wait) -> Job:
         if answer.stored is not None:
             return answer.stored
-        accepted = replace(_as_accepted(job), run_id=answer.run_id, is_joined=answer.how == "joined")
+        accepted = replace(job_as_accepted(job), run_id=answer.run_id, is_joined=answer.how == "joined")
         return await self._outcome(asked, accepted, wait) if asked.waits else accepted
 
     async def _repeated(self, asked: Asked, job_id: str) -> Job:
@@ -355,17 +354,3 @@ def _mirrored(job: Job, run: Job | str) -> Job:
         return job
     updated = max(job.updated or 0, run.updated or 0) or None
     return replace(job, progress=run.progress, message=run.message, attempt=run.attempt, updated=updated)
-
-
-def _as_accepted(job: NewJob) -> Job:
-    return Job(
-        id=job.id,
-        process_id=job.process_id,
-        process_version=job.process_version,
-        environment=job.environment,
-        status=Status.ACCEPTED,
-        created=created_ms(job.id),
-        listed=job.listed,
-        asked=job.asked,
-        max_attempts=job.limits.max_attempts,
-    )

@@ -212,6 +212,29 @@ class Told(Struct, frozen=True, array_like=True):
     problem: JobProblem | None = None
 
 
+def job_as_accepted(job: NewJob) -> Job:
+    """Give the job as its record reads right after it was accepted."""
+    return job_as_told(job, Told(status=Status.ACCEPTED))
+
+
+def job_as_told(job: NewJob, told: Told) -> Job:
+    """Give a job with the state that its host knows it to have."""
+    return Job(
+        id=job.id,
+        process_id=job.process_id,
+        process_version=job.process_version,
+        environment=job.environment,
+        status=told.status,
+        created=created_ms(job.id),
+        listed=job.listed,
+        asked=job.asked,
+        max_attempts=job.limits.max_attempts,
+        outputs=told.outputs,
+        values=told.values,
+        problem=told.problem,
+    )
+
+
 _told_encoder = msgspec.msgpack.Encoder()
 _told_decoder = msgspec.msgpack.Decoder(Told)
 
