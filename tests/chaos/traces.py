@@ -249,6 +249,7 @@ class _Keys:
                 "exp",
                 "d",
                 "i",
+                "room",
                 *PASSING,
                 *WAITING,
                 *RUNNING,

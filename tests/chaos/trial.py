@@ -58,12 +58,17 @@ class Report(Struct):
         """How many events there were."""
         return sum(self.events.values())
 
+    @property
+    def violation_count(self) -> int:
+        """How many violations there were; the events before them stand among them."""
+        return sum(text.startswith("VIOLATION") for text in self.violations)
+
     def lines(self) -> list[str]:
         """Give the report as text."""
         rate = 60 * self.event_count / max(self.seconds, 0.001)
         summary = (
             f"seed {self.seed}: {self.event_count} events, {self.executions} executions in {self.seconds:.0f} s "
-            f"({rate:.0f} events a minute), {len(self.violations)} violations"
+            f"({rate:.0f} events a minute), {self.violation_count} violations"
         )
         found = [
             summary,

@@ -19,7 +19,7 @@ from fastprocesses_host.ogc.jobs import AskedOutput, AskedResults, JobProblem, O
 from fastprocesses_host.ogc.subscribers import Subscriber
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.store import operations
-from fastprocesses_host.store.client import Store
+from fastprocesses_host.store.client import Store, StoreUnavailable
 from fastprocesses_host.store.keys import Keys
 from fastprocesses_host.store.values import FileValues, ValuesAway
 from msgspec.structs import replace
@@ -141,7 +141,8 @@ class Workers:
 
     def _tick(self) -> None:
         while not self.draining.wait(0.05):
-            recover(self.store)
+            with contextlib.suppress(StoreUnavailable):
+                recover(self.store)
 
 
 @pytest.fixture
@@ -296,6 +297,21 @@ def test_a_value_store_that_is_away_is_a_reason_to_call_again(
         told = here.await_received(1)[0].json
         workers.await_log(job_id, "could not be read")
     assert base64.b64decode(told["image"]["value"]) == bytes(2_000_000)
+
+
+def test_a_store_that_cut_its_connections_costs_a_subscriber_no_call(start: Callable[..., Workers]) -> None:
+    workers = start(callback_retries=0, callback_slots=1)
+    with receiver() as here:
+        job_id = workers.begin(here)
+        workers.progress(job_id, 10)
+        here.await_received(1)
+        workers.await_quiet()
+        workers.store.redis.client_kill_filter(_type="normal", skipme=True)
+        with contextlib.suppress(StoreUnavailable):
+            read(workers.store, job_id)  # this thread's connection is another one
+        workers.succeed(job_id, answer=42)
+        workers.await_quiet()
+        assert here.received[-1].json == {"answer": 42}
 
 
 def test_results_that_are_gone_are_no_reason_to_call_again(workers: Workers) -> None:

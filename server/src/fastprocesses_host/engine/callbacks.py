@@ -23,7 +23,7 @@ from fastprocesses_host.settings import Settings
 from fastprocesses_host.signing import signature
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.callbacks import Call, CallOutcome, end_call
-from fastprocesses_host.store.client import Store, StoreFull, StoreUnavailable
+from fastprocesses_host.store.client import Store
 from fastprocesses_host.store.values import NoSuchValue, Values, ValuesAway
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class Subscribers:
             return Told("failed", str(error))
         except NoSuchValue:
             return Told("given-up", "The results are not kept any more.")
-        except (ValuesAway, StoreUnavailable, StoreFull):
+        except ValuesAway:
             return Told("failed", "The results could not be read.")
 
     def _payload(self, call: Call) -> Payload:
@@ -170,7 +170,8 @@ class Subscribers:
             return status_payload(call.job, urls)
         if call.step == "failure":
             return failure_payload(call.job)
-        collected = self._store.run(operations.collect(call.job.id))
+        collect = operations.collect(call.job.id)  # that the store is away is no failure of the subscriber
+        collected = self._store.run_until_answered(lambda _is_again: collect)
         if collected is None or not call.job.has_results:
             raise NoSuchValue(call.job.id)
         return results_payload(
