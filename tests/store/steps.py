@@ -9,7 +9,8 @@ from fastprocesses_host.store import operations
 from fastprocesses_host.store.client import Store
 from fastprocesses_host.store.ids import JobIds
 from fastprocesses_host.store.operations import Claimed, QueueLimits, Slot
-from fastprocesses_host.store.records import Limits, NewJob, StoredInput
+from fastprocesses_host.store.records import Limits, NewJob, StoredInput, Terms, decode_terms, encode_record
+from msgspec.structs import replace
 
 IDS = JobIds()
 QUEUE = "default"
@@ -106,6 +107,19 @@ def recover(store: Store, lease_seconds: float = 6, retry_seconds: float = 0) ->
 
 def release(store: Store, job_id: str, claim: str = "c1", *, untouched: bool = False) -> str:
     return store.run(operations.release(job_id, claim, untouched=untouched, reason="stopped", problem=b"{}"))
+
+
+def terms(store: Store, job_id: str) -> Terms:
+    """What was decided of a job when it was accepted."""
+    data = store.redis.hget(store.keys.job(job_id), "t")
+    assert data is not None
+    return decode_terms(data)
+
+
+def change_terms(store: Store, job_id: str, **changes: Any) -> None:
+    """Decide otherwise of a job that was accepted already."""
+    changed = encode_record(replace(terms(store, job_id), **changes))
+    store.redis.hset(store.keys.job(job_id), "t", changed)
 
 
 def all_keys(store: Store) -> dict[str, bytes]:

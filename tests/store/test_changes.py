@@ -8,7 +8,7 @@ import pytest
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.client import Store
 
-from tests.store.steps import accept, dismiss, finish, read, release, take
+from tests.store.steps import accept, change_terms, dismiss, finish, read, release, take
 
 
 class Listener:
@@ -79,7 +79,7 @@ def test_nobody_is_told_of_jobs_that_nobody_sees(store: Store, listener: Listene
     take(store)
     progress(store, job_id, 7, b"line")
     assert listener.heard() == []
-    store.command("HSET", store.keys.job(job_id), "sd", "what others may share")
+    change_terms(store, job_id, shared_as="what others may share")
     progress(store, job_id, 8)
     assert listener.heard() == [job_id], "those that follow it are seen"
     store.command("HDEL", store.keys.job(job_id), "sd")

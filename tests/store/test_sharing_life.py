@@ -12,7 +12,7 @@ from fastprocesses_host.store.client import Store
 from fastprocesses_host.store.ids import JobIds
 from fastprocesses_host.store.keys import Keys
 from fastprocesses_host.store.operations import QueueLimits
-from fastprocesses_host.store.records import Limits, NewJob
+from fastprocesses_host.store.records import Limits, NewJob, decode_terms
 from fastprocesses_host.store.sharing import Key, Shared, share
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -163,18 +163,18 @@ class Life(RuleBasedStateMachine):
     def records(self, job_ids: Sequence[Any]) -> dict[str, list[bytes | None]]:
         with self.store.redis.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
-                pipe.hmget(self.store.keys.job(job_id), "s", "fr", "sd")
+                pipe.hmget(self.store.keys.job(job_id), "s", "fr")
             return dict(zip(job_ids, pipe.execute(), strict=True))
 
     @invariant()
     def nobody_is_alone(self):
         jobs = self.records(self.jobs)
-        self.jobs = [job_id for job_id, (status, _, _) in jobs.items() if status]
+        self.jobs = [job_id for job_id, (status, _) in jobs.items() if status]
         runs = self.records(sorted({jobs[job_id][1].decode() for job_id in self.jobs}))
         untold = {run.decode() for run in self.store.redis.zrange(f"{self.prefix}:followed", 0, -1)}
         following: dict[str, set[str]] = {run: set() for run in runs}
         for job_id in self.jobs:
-            status, run, _ = jobs[job_id]
+            status, run = jobs[job_id]
             assert status != b"successful" or runs[run.decode()][0] == b"successful", "its values are gone"
             if status not in FINAL:
                 following[run.decode()].add(job_id)
@@ -210,11 +210,14 @@ class Life(RuleBasedStateMachine):
     def those_that_wait_are_counted(self):
         counted: dict[bytes, int] = {}
         for name in self.names("j:*"):
-            status, caller, process, is_limited, is_counted = self.store.redis.hmget(
-                name, "s", "cl", "p", "mc", "cp"
-            )
+            status, caller, packed = self.store.redis.hmget(name, "s", "cl", "t")
             if status == b"accepted" and caller is not None:
-                for key, counts in ((b"c:" + caller, is_limited), (b"p:" + process, is_counted)):
+                decided = decode_terms(packed)
+                process = decided.process_id.encode()
+                for key, counts in (
+                    (b"c:" + caller, decided.max_concurrent),
+                    (b"p:" + process, decided.is_counted),
+                ):
                     counted[key] = counted.get(key, 0) + bool(counts)
         found = self.store.redis.hgetall(f"{self.prefix}:waiting")
         assert {key: int(count) for key, count in found.items()} == {k: n for k, n in counted.items() if n}
@@ -231,7 +234,7 @@ class Life(RuleBasedStateMachine):
         while self.store.run(sharing.bring()):
             pass
         states = self.records(self.jobs).values()
-        assert all(status in (*FINAL, None) for status, _, _ in states)
+        assert all(status in (*FINAL, None) for status, _ in states)
         self.nobody_is_alone()
         for _ in range(3):
             self.expire(of_jobs=True)

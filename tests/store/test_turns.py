@@ -17,6 +17,7 @@ from tests.store.steps import (
     QUEUE,
     accept,
     all_keys,
+    change_terms,
     dismiss,
     finish,
     left_behind,
@@ -118,14 +119,14 @@ def test_a_place_is_not_lost_with_the_job_that_was_on_its_way_to_it(store: Store
     taken(store, "c1")
     second = accept(store, caller="b", deadline_ms=deadline_ms, **LIMITED)
     if end == "deadline":  # it has passed only once it was parked
-        store.redis.hset(store.keys.job(second), "dl", store.check() + 60_000)
+        change_terms(store, second, deadline_ms=store.check() + 60_000)
     third = accept(store, caller="c", **LIMITED)
     assert taken(store, "c2") is None
     finish(store, first)  # now the second is on its way
     if end == "dismiss":
         dismiss(store, second, "t")
     elif end == "deadline":
-        store.redis.hset(store.keys.job(second), "dl", deadline_ms)
+        change_terms(store, second, deadline_ms=deadline_ms)
     else:
         store.redis.zadd(store.keys.prefix + ":accepted", {second: 0})
         recover(store)

@@ -17,17 +17,20 @@ from fastprocesses_host.store.records import (
     Limits,
     NewJob,
     StoredInput,
-    asked_of,
+    decode_details,
     decode_input,
-    decode_inputs,
+    decode_terms,
+    details_of,
     encode_input,
-    encode_inputs,
+    encode_record,
     is_small,
     job_of,
     lengths_elsewhere,
     locations_field,
+    more_fields,
     pairs,
-    record_fields,
+    parts_of,
+    terms_of,
 )
 
 T = TypeVar("T")
@@ -199,11 +202,9 @@ def accept(
         limits: How many may wait.
         lengths: Of inputs in the value store, in bytes, by location; others are not counted there.
     """
-    fields = record_fields(job)
-    values: list[Argument] = []
-    if is_small(job, inputs):
-        fields += ["in", encode_inputs(inputs)]
-    else:
+    fields, values = more_fields(job), list[Argument]()
+    is_at_hand = is_small(job, inputs)
+    if not is_at_hand:
         values = [part for name, value in inputs.items() for part in (name, encode_input(value))]
     elsewhere: dict[str, int] = {}
     for value in inputs.values():
@@ -217,8 +218,16 @@ def accept(
         limits.jobs,
         limits.of_caller,
         limits.of_process,
-        "1" if job.listed else "0",
-        job.owner,
+        encode_record(
+            terms_of(
+                job,
+                is_counted=limits.of_process > 0,
+                has_inputs_at_hand=is_at_hand,
+                has_more=bool(elsewhere),
+            )
+        ),
+        encode_record(details_of(job, dict(inputs) if is_at_hand else None)),
+        job.caller,
         len(fields),
         *fields,
         *values,
@@ -313,7 +322,6 @@ def finish(
     """
     flat = [part for pair in fields.items() for part in pair]
     arguments: tuple[Argument, ...] = (
-        slot.worker,
         next_claim,
         _milliseconds(slot.lease_seconds),
         "1" if is_again else "0",
@@ -592,29 +600,31 @@ def _outcome(answer: Any) -> Outcome:
 
 
 def _asking(slot: Slot, claim: str, is_again: bool) -> tuple[Argument, ...]:
-    return (slot.worker, claim, _milliseconds(slot.lease_seconds), "1" if is_again else "0", *slot.queues)
+    return (claim, _milliseconds(slot.lease_seconds), "1" if is_again else "0", *slot.queues)
 
 
 def _claimed(answer: Any, claim: str) -> Claimed | None:
     if not answer:
         return None
-    process_id, digest, asked, timeout_ms, run_ms, memory_mb, listed, attempt, inputs, job_id = answer
+    job_id, packed_terms, packed_details, attempt, inputs = answer
+    if packed_terms is None:  # the version before this one wrote it
+        terms, details = parts_of(pairs(packed_details))
+    else:
+        terms, details = decode_terms(packed_terms), decode_details(packed_details)
     return Claimed(
         job_id=job_id.decode(),
         claim=claim,
-        process_id=process_id.decode(),
-        description_digest=digest.decode(),
-        asked=asked_of(asked),
-        attempt=int(attempt),
-        listed=listed != b"0",
+        process_id=terms.process_id,
+        description_digest=details.description_digest,
+        asked=details.asked,
+        attempt=attempt,
+        listed=terms.listed or terms.shared_as != "",  # those that share a run read its values one by one
         limits=Limits(
-            timeout_seconds=int(timeout_ms) / 1000,
-            max_run_seconds=int(run_ms) / 1000,
-            memory_mb=int(memory_mb or 0),
+            timeout_seconds=details.timeout_ms / 1000,
+            max_run_seconds=terms.max_run_ms / 1000,
+            memory_mb=details.memory_mb,
         ),
-        inputs=decode_inputs(inputs)
-        if isinstance(inputs, bytes)
-        else {name: decode_input(data) for name, data in pairs(inputs).items()},
+        inputs=details.inputs or {name: decode_input(data) for name, data in pairs(inputs).items()},
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fastprocesses_host.ogc.jobs import AskedResults, Job, JobProblem, OutputValue, Status
 from fastprocesses_host.ogc.subscribers import Step, Subscriber
@@ -70,58 +71,132 @@ class NewJob(Struct, frozen=True, kw_only=True):
     """What the requests have in common that may share this run; only of runs, which are jobs of nobody."""
 
 
-def record_fields(job: NewJob) -> list[str | int | bytes]:
-    """Give the fields of a new record beside its state; what is empty is left out."""
+class Terms(Struct, frozen=True, array_like=True, kw_only=True):
+    """What is decided of a job when it is accepted, as the scripts read it: by position, see `job_with` there.
+
+    Nothing of it is ever None: the scripts' own arrays have no holes.
+    """
+
+    process_id: str
+    queue: str = ""
+    listed: bool = True
+    has_subscriber: bool = False
+    ttl_ms: int = 0
+    max_concurrent: int = 0
+    is_counted: bool = False
+    keeps_inputs: bool = False
+    retryable: bool = False
+    max_attempts: int = 1
+    max_queue_ms: int = 0
+    deadline_ms: int = 0
+    results_ttl_ms: int = 0
+    log_ttl_ms: int = 0
+    shared_as: str = ""
+    max_run_ms: int = 0
+    is_sync: bool = False
+    owner: str = ""
+    has_inputs_at_hand: bool = False
+    has_more: bool = False
+    """Its record has fields that few jobs have before they end."""
+
+
+class Details(Struct, frozen=True, array_like=True, kw_only=True):
+    """What else is known of a job from the first, which the scripts do not read."""
+
+    process_version: str = ""
+    description_digest: str = ""
+    environment: str = "default"
+    timeout_ms: int = 0
+    memory_mb: int = 0
+    asked: AskedResults = AskedResults()
+    inputs: dict[str, "StoredInput"] | None = None
+    """Small ones of a job that is in no list: its run alone reads them."""
+    trace: str = ""
+    origin: str = ""
+
+
+def terms_of(
+    job: NewJob, *, is_counted: bool = False, has_inputs_at_hand: bool = False, has_more: bool = False
+) -> Terms:
+    """Give what is decided of a new job.
+
+    Args:
+        job: The job.
+        is_counted: Those of its process that wait are counted.
+        has_inputs_at_hand: They are among its details.
+        has_more: Some of them lie in the value store, or it follows a run.
+    """
     limits = job.limits
-    fields: dict[str, str | int | bytes | None] = {
-        "v": 1,
-        "p": job.process_id,
-        "q": job.queue,
-        "cl": job.caller,
-        "wh": job.waiting_host,
-        "mc": limits.max_concurrent or None,
-        "mq": round(limits.max_queue_seconds * 1000),
-        "pv": job.process_version,
-        "pd": job.description_digest,
-        "e": job.environment if job.environment != "default" else None,
-        "mo": "s" if job.mode == "sync" else None,
-        "li": "c" if job.subscriber else None if job.listed else "0",
-        "ow": job.owner,
-        "tt": round(limits.ttl_seconds * 1000),
-        "ti": round(limits.timeout_seconds * 1000),
-        "mr": round(limits.max_run_seconds * 1000),
-        "me": limits.memory_mb or None,
-        "rt": "1" if limits.retryable else None,
-        "ma": limits.max_attempts if limits.max_attempts > 1 else None,
-        "dl": job.deadline_ms,
-        "as": None if job.asked == AskedResults() else msgspec.json.encode(job.asked).decode(),
-        "ki": "1" if job.keep_inputs else None,
-        "kr": round(limits.results_ttl_seconds * 1000) or None,
-        "kl": round(limits.log_ttl_seconds * 1000) or None,
-        "tr": job.trace,
-        "or": job.origin,
-        "ik": job.idempotency_key,
-        "sd": job.shared_as,
-    }
+    return Terms(
+        process_id=job.process_id,
+        queue=job.queue,
+        listed=job.listed,
+        has_subscriber=job.subscriber is not None,
+        ttl_ms=round(limits.ttl_seconds * 1000),
+        max_concurrent=limits.max_concurrent,
+        is_counted=is_counted,
+        keeps_inputs=job.keep_inputs,
+        retryable=limits.retryable,
+        max_attempts=limits.max_attempts,
+        max_queue_ms=round(limits.max_queue_seconds * 1000),
+        deadline_ms=job.deadline_ms or 0,
+        results_ttl_ms=round(limits.results_ttl_seconds * 1000),
+        log_ttl_ms=round(limits.log_ttl_seconds * 1000),
+        shared_as=job.shared_as,
+        max_run_ms=round(limits.max_run_seconds * 1000),
+        is_sync=job.mode == "sync",
+        owner=job.owner,
+        has_inputs_at_hand=has_inputs_at_hand,
+        has_more=has_more,
+    )
+
+
+def details_of(job: NewJob, inputs: "dict[str, StoredInput] | None" = None) -> Details:
+    """Give what else is known of a new job, with the inputs that go into its record."""
+    return Details(
+        process_version=job.process_version,
+        description_digest=job.description_digest,
+        environment=job.environment,
+        timeout_ms=round(job.limits.timeout_seconds * 1000),
+        memory_mb=job.limits.memory_mb,
+        asked=job.asked,
+        inputs=inputs,
+        trace=job.trace,
+        origin=job.origin,
+    )
+
+
+def more_fields(job: NewJob) -> list[str | int | bytes]:
+    """Give the fields of a new record that few jobs have."""
+    fields: list[str | int | bytes] = []
+    if job.waiting_host:
+        fields += ["wh", job.waiting_host]
+    if job.idempotency_key:
+        fields += ["ik", job.idempotency_key]
     if job.subscriber:
-        fields |= _subscriber_fields(job.subscriber, job.callback_progress_seconds)
-    return [part for name, value in fields.items() if value not in (None, "") for part in (name, value)]
+        fields += _subscriber_fields(job.subscriber, job.callback_progress_seconds)
+    return fields
 
 
-def _subscriber_fields(subscriber: Subscriber, progress_seconds: float) -> dict[str, str | int | bytes]:
+def _subscriber_fields(subscriber: Subscriber, progress_seconds: float) -> list[str | int | bytes]:
     letters = "".join(letter for step, letter in STEP_LETTERS.items() if subscriber.uri(step))
     encoded = msgspec.json.encode(subscriber)
-    return {"sb": encoded, "sl": subscriber.lane, "sk": letters, "si": round(progress_seconds * 1000)}
-
-
-_OF_RUNS = frozenset(("q", "cl", "mc", "mq", "ti", "mr", "me", "rt", "dl"))
+    return ["sb", encoded, "sl", subscriber.lane, "sk", letters, "si", round(progress_seconds * 1000)]
 
 
 def follower_fields(job: NewJob) -> list[str | int | bytes]:
     """Give the fields of a job that follows a run, which has all that a worker needs to know."""
-    fields = record_fields(job)
-    names = zip(fields[::2], fields[1::2], strict=True)
-    return [part for name, value in names if name not in _OF_RUNS for part in (name, value)]
+    terms = replace(
+        terms_of(job, has_more=True),
+        queue="",
+        max_concurrent=0,
+        retryable=False,
+        max_queue_ms=0,
+        deadline_ms=0,
+        max_run_ms=0,
+    )
+    details = replace(details_of(job), timeout_ms=0, memory_mb=0)
+    return ["t", encode_record(terms), "d", encode_record(details), *more_fields(job)]
 
 
 def locations_field(lengths: Mapping[str, int]) -> str:
@@ -147,41 +222,81 @@ def job_of(job_id: str, record: Mapping[str, bytes]) -> Job:
         value = record.get(name)
         return None if value is None else int(value)
 
+    terms, details = parts_of(record)
     told = decode_told(record["res"]) if "res" in record else None
     return Job(
         id=job_id,
-        process_id=_text(record, "p"),
-        process_version=_text(record, "pv"),
-        description_digest=_text(record, "pd"),
-        environment=_text(record, "e") or "default",
+        process_id=terms.process_id,
+        process_version=details.process_version,
+        description_digest=details.description_digest,
+        environment=details.environment,
         status=Status(_text(record, "s")),
         created=created_ms(job_id),
         started=number("st"),
         finished=number("fi"),
-        updated=number("up"),
+        updated=max(filter(None, map(number, ("up", "st", "fi"))), default=None),
         expires=number("ex"),
         results_expire=number("rx"),
         has_results="rx" not in record or "out" in record,
-        log_expires=None
-        if "kl" not in record or "fi" not in record
-        else int(record["fi"]) + int(record["kl"]),
-        keeps_inputs="ki" in record,
+        log_expires=int(record["fi"]) + terms.log_ttl_ms if terms.log_ttl_ms and "fi" in record else None,
+        keeps_inputs=terms.keeps_inputs,
         progress=number("pr"),
         message=_text(record, "m"),
         run_id=_text(record, "fr"),
         is_joined="jo" in record,
         results_age_ms=number("fc"),
-        mode="sync" if record.get("mo") == b"s" else "async",
-        listed=record.get("li") != b"0",
-        owner=_text(record, "ow"),
+        mode="sync" if terms.is_sync else "async",
+        listed=terms.listed,
+        owner=terms.owner,
         attempt=number("at") or 0,
-        max_attempts=number("ma") or 1,
-        asked=asked_of(record.get("as")),
+        max_attempts=terms.max_attempts,
+        asked=details.asked,
         outputs=told.outputs if told else outputs_of(record.get("out")),
         values=told.values if told else {},
         reason=_text(record, "rc"),
         problem=told.problem if told else problem_of(record.get("pb")),
     )
+
+
+def parts_of(record: Mapping[str, bytes]) -> tuple[Terms, Details]:
+    """Read what was known of a job from the first."""
+    if "t" in record:
+        return decode_terms(record["t"]), decode_details(record["d"])
+    return _parts_before(record)
+
+
+def _parts_before(record: Mapping[str, bytes]) -> tuple[Terms, Details]:
+    """Read the same from a record of the version before this one, which had a field for each."""
+
+    def number(name: str) -> int:
+        return int(record.get(name, 0))
+
+    terms = Terms(
+        process_id=_text(record, "p"),
+        queue=_text(record, "q"),
+        listed=record.get("li") != b"0",
+        has_subscriber=record.get("li") == b"c",
+        ttl_ms=number("tt"),
+        max_concurrent=number("mc"),
+        keeps_inputs="ki" in record,
+        retryable="rt" in record,
+        max_attempts=number("ma") or 1,
+        log_ttl_ms=number("kl"),
+        shared_as=_text(record, "sd"),
+        max_run_ms=number("mr"),
+        is_sync=record.get("mo") == b"s",
+        owner=_text(record, "ow"),
+    )
+    details = Details(
+        process_version=_text(record, "pv"),
+        description_digest=_text(record, "pd"),
+        environment=_text(record, "e") or "default",
+        timeout_ms=number("ti"),
+        memory_mb=number("me"),
+        asked=asked_of(record.get("as")),
+        inputs=_inputs_decoder.decode(record["in"]) if "in" in record else None,
+    )
+    return terms, details
 
 
 def asked_of(data: bytes | None) -> AskedResults:
@@ -275,7 +390,7 @@ def lengths_elsewhere(value: StoredInput, length: int = 0) -> dict[str, int]:
     return {**lengths, **value.pinned} if isinstance(value, PinnedInput) else lengths
 
 
-_input_encoder = msgspec.msgpack.Encoder()
+_encoder = msgspec.msgpack.Encoder()
 _input_decoder = msgspec.msgpack.Decoder(StoredInput)
 _inputs_decoder = msgspec.msgpack.Decoder(dict[str, StoredInput])
 _IN_RECORD_BYTES = 16 * 1024
@@ -283,7 +398,7 @@ _IN_RECORD_BYTES = 16 * 1024
 
 def encode_input(value: StoredInput) -> bytes:
     """Give the bytes of one input as the store keeps it."""
-    return _input_encoder.encode(value)
+    return _encoder.encode(value)
 
 
 def decode_input(data: bytes) -> StoredInput:
@@ -297,11 +412,20 @@ def is_small(job: NewJob, inputs: Mapping[str, StoredInput]) -> bool:
     return not job.listed and not job.keep_inputs and size <= _IN_RECORD_BYTES
 
 
-def encode_inputs(values: Mapping[str, StoredInput]) -> bytes:
-    """Give the bytes of all inputs as a record keeps them."""
-    return _input_encoder.encode(values)
+_terms_decoder = msgspec.msgpack.Decoder(Terms)
+_details_decoder = msgspec.msgpack.Decoder(Details)
 
 
-def decode_inputs(data: bytes) -> dict[str, StoredInput]:
-    """Read all inputs as a record keeps them."""
-    return _inputs_decoder.decode(data)
+def encode_record(part: Terms | Details) -> bytes:
+    """Give the bytes of what a record has of a job from the first."""
+    return _encoder.encode(part)
+
+
+def decode_terms(data: bytes) -> Terms:
+    """Read what was decided of a job."""
+    return _terms_decoder.decode(data)
+
+
+def decode_details(data: bytes) -> Details:
+    """Read what else was known of a job from the first."""
+    return _details_decoder.decode(data)

@@ -1,18 +1,21 @@
-"""The scripts as they are sent: the shared part, what they include, then their own; read once a process."""
+"""The scripts as they are sent: the shared parts that they include, then their own; read once a process."""
 
 import functools
 import hashlib
+from collections.abc import Iterator
 from importlib import resources
 
 _INCLUDE = b"-- include: "
+"""Before the names of parts that a script or a part needs, in its first line; each comes once, behind what it needs."""
 _WITH = b"-- with: "
-"""Before the name of another script, which is then a function of this one."""
+"""Before the name of another script, in the line after that, which is then a function of this one."""
 
 
 @functools.cache
 def script_text(name: str) -> bytes:
-    """Give the text of one script."""
-    return _file("_common") + _whole(name)
+    """Give the text of one script: no more of the shared parts than it needs, since each call makes them anew."""
+    names = dict.fromkeys(["_common", *_parts_of(_file(name)), name])
+    return b"".join(_body(_file(name)) for name in names)
 
 
 @functools.cache
@@ -21,15 +24,23 @@ def script_sha(name: str) -> str:
     return hashlib.sha1(script_text(name), usedforsecurity=False).hexdigest()
 
 
-def _whole(name: str) -> bytes:
-    own = _file(name)
-    first = own.split(b"\n", 1)[0]
-    if first.startswith(_INCLUDE):
-        return _file(first.removeprefix(_INCLUDE).decode()) + own
-    if first.startswith(_WITH):
-        other = first.removeprefix(_WITH).decode()
-        return b"local function " + other.encode() + b"()\n" + _whole(other) + b"\nend\n" + own
-    return own
+def _parts_of(text: bytes) -> Iterator[str]:
+    for part in _named(text, _INCLUDE):
+        yield from _parts_of(_file(part))
+        yield part
+
+
+def _body(text: bytes) -> bytes:
+    return b"".join(_as_function(other) for other in _named(text, _WITH)) + text
+
+
+def _as_function(name: str) -> bytes:
+    return b"local function " + name.encode() + b"()\n" + _file(name) + b"\nend\n"
+
+
+def _named(text: bytes, header: bytes) -> list[str]:
+    lines = [line for line in text.split(b"\n", 2)[:2] if line.startswith(header)]
+    return [name.decode() for line in lines for name in line.removeprefix(header).split()]
 
 
 def _file(name: str) -> bytes:

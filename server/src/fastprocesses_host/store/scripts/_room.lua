@@ -1,3 +1,4 @@
+-- include: _bytes
 -- Room that somebody held in the value store is free again; what was written there counts for its job by now.
 local function give_room_back(holder)
   local key = P .. ':room:' .. holder

@@ -1,11 +1,11 @@
+-- include: _endings
 -- The next job for a slot of a worker: accepted becomes running under the slot's claim, which its lease keeps from
 -- then on. Nothing is between the queue and the claim that could be lost. nil where nothing waits.
 local function told(job)
-  local answer = read(job.id, 'p', 'pd', 'as', 'ti', 'mr', 'me', 'li', 'at', 'in')
-  answer[9] = answer[9] or redis.call('HGETALL', P .. ':i:' .. job.id)
-  answer[10] = job.id
-  if job.shared_as then answer[7] = '1' end -- those that follow it read its values one by one
-  return answer
+  local found = read(job.id, 't', 'd')
+  -- Of a record of the version before this one the worker makes out by itself what it needs.
+  if not found[1] then found[2] = redis.call('HGETALL', job_key(job.id)) end
+  return {job.id, found[1], found[2], job.attempt, job.has_inputs_at_hand and {} or redis.call('HGETALL', P .. ':i:' .. job.id)}
 end
 
 -- The accepted job that an id from the list stands for: itself, the next one of the lane whose turn it holds, or the
@@ -41,13 +41,13 @@ local function next_accepted(queues)
       local id = redis.call('LPOP', queue_key(queue))
       if not id then break end
       local job = accepted_job(queue, id)
-      if job and job.deadline and NOW > job.deadline then
+      if job and job.deadline > 0 and NOW > job.deadline then
         if job.caller then pass_turn(job) end
         finalise(job, 'dismissed', {'rc', 'deadline'})
       elseif job then
         local most = job.most_at_once
-        if most == 0 or redis.call('SCARD', inside_key(job.process)) < most then return job end
-        park(job)
+        if most == 0 or redis.call('SCARD', places().inside_key(job.process)) < most then return job end
+        places().park(job)
       end
     end
   end
@@ -70,7 +70,7 @@ local function comes_late(claim, is_again)
   return false
 end
 
-local function take(worker, claim, lease, is_again, queues)
+local function take(claim, lease, is_again, queues)
   if comes_late(claim, is_again) then return false end
   local job = is_again and taken_before(claim)
   if job then
@@ -83,12 +83,12 @@ local function take(worker, claim, lease, is_again, queues)
   stop_waiting(job)
   if job.caller and not pass_turn(job) then redis.call('ZREM', backlog_key(job.queue, job.lane), job.id) end
   if job.most_at_once > 0 then
-    redis.call('SADD', inside_key(job.process), job.id)
-    redis.call('ZREM', parked_key(job.process), job.id)
-    unpark(job.process)
+    redis.call('SADD', places().inside_key(job.process), job.id)
+    redis.call('ZREM', places().parked_key(job.process), job.id)
+    places().unpark(job.process)
   end
   job.attempt = job.attempt + 1
-  redis.call('HSET', job_key(job.id), 's', 'running', 'c', claim, 'w', worker, 'up', NOW, 'st', NOW, 'at', job.attempt)
+  redis.call('HSET', job_key(job.id), 's', 'running', 'c', claim, 'st', STAMP, 'at', job.attempt)
   redis.call('ZADD', P .. ':lease', NOW + lease, job.id)
   move(job, 'running')
   return told(job)

@@ -1,3 +1,4 @@
+-- include: _bytes
 -- Uploads: a record each, how many bytes each of a caller may have, and when each one ends.
 local UPLOADS_END = P .. ':uploads:exp'
 

@@ -1,3 +1,4 @@
+-- include: _endings
 -- Jobs that follow a run learn of its end, or of its start, a bounded number a call; how many runs have more of them.
 allow_oom()
-return bring_others_along()
+return sharing().bring_others_along()

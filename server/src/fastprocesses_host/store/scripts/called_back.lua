@@ -1,3 +1,4 @@
+-- include: _endings _log
 -- What became of a call to a subscriber, by its claim only: a line of the job's log, and when the next one is due.
 -- ARGV: id, claim, step, number, outcome (told, failed: again after the wait, given-up, back: not made), wait,
 --       most log lines, line ('' for none)
@@ -5,7 +6,7 @@ local id, claim, step, number, outcome = ARGV[1], ARGV[2], ARGV[3], tonumber(ARG
 allow_oom()
 local calls = subscribers()
 local key = job_key(id)
-local found = read(id, 's', 'so', 'se', 'sn', 'sl', 'sp', 'si', 'sk', 'kl', 'fi')
+local found = read(id, 's', 'so', 'se', 'sn', 'sl', 'sp', 'si', 'sk', 'fi')
 if not found[1] then return {'gone'} end
 if found[2] ~= claim then return {'superseded'} end
 local lane = found[5]
@@ -13,7 +14,8 @@ redis.call('HDEL', key, 'so', 'sx')
 if ARGV[8] ~= '' then
   add_to_log(id, {ARGV[8]}, tonumber(ARGV[7]))
   local log = P .. ':log:' .. id
-  if found[9] and found[10] and redis.call('PTTL', log) < 0 then redis.call('PEXPIRE', log, found[9]) end
+  local log_ttl = found[9] and job_of(id).log_ttl or 0
+  if log_ttl > 0 and redis.call('PTTL', log) < 0 then redis.call('PEXPIRE', log, log_ttl) end
   tell_watchers(id)
 end
 

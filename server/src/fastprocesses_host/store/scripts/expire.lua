@@ -1,4 +1,4 @@
--- include: _uploads
+-- include: _removal _uploads
 -- Jobs, results that are kept for less, and uploads past their time are removed, a bounded number of each a call.
 -- ARGV: most, how long it is remembered that there was an upload in ms
 allow_oom()

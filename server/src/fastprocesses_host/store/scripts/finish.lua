@@ -1,12 +1,12 @@
--- include: _take
+-- include: _log _take
 -- The end of a run, by its claim only: final state, values, expiry, event, wake-up. A retry gets the same answer.
 -- With a next claim the slot takes its next job in the same turn.
 -- The first write is one that needs no memory, so it ends well in a full store.
--- ARGV: worker, next claim ('' for none), lease, again (1: the answer to the same was lost), number of queues, queues…,
+-- ARGV: next claim ('' for none), lease, again (1: the answer to the same was lost), number of queues, queues…,
 --       id, claim, status, staged (1: values lie under the claim), most log lines, outcome for the waiting host,
 --       number of fields, fields…, number of log lines, lines…, outputs and values…
-local queues, at = list_at(5)
-local is_shared = ARGV[4] == '1' -- of what is asked again nobody knows any more
+local queues, at = list_at(4)
+local is_shared = ARGV[3] == '1' -- of what is asked again nobody knows any more
 local id, claim, to = ARGV[at], ARGV[at + 1], ARGV[at + 2]
 
 local function finish()
@@ -40,6 +40,6 @@ local function finish()
 end
 
 local outcome = finish()
-local next = ARGV[2] ~= '' and take(ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1', queues)
+local next = ARGV[1] ~= '' and take(ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1', queues)
 -- How many runs have followers that do not know of the end yet: see bring.lua.
 return {outcome, next, is_shared and redis.call('ZCARD', P .. ':followed') or nil}

@@ -2,8 +2,8 @@
 -- is not: by a key of its own, or by others that share its run.
 -- ARGV: id
 allow_oom()
-local found = read(ARGV[1], 'li', 'fi', 'ik', 'sd')
-if found[1] == '0' and found[2] and not found[3] and not found[4] then
+local job, found = job_of(ARGV[1]), read(ARGV[1], 'fi', 'ik')
+if job and not job.listed and not job.shared_as and found[1] and not found[2] then
   return redis.call('ZADD', P .. ':exp', 'XX', 'LT', 'CH', NOW, ARGV[1])
 end
 return 0

@@ -72,12 +72,15 @@ end
 
 local statuses, names = set_of(wanted), set_of(processes)
 local function is_wanted(id)
-  local found = read(id, 's', 'p', 'ow', 'st', 'fi')
-  if not found[1] or (statuses and not statuses[found[1]]) or (names and not names[found[2]]) then return false end
-  if owner ~= '' and found[3] ~= owner then return false end
+  local found = read(id, 's', 'st', 'fi', 't')
+  if not found[1] or (statuses and not statuses[found[1]]) then return false end
+  if names or owner ~= '' then
+    local terms = found[4] and cmsgpack.unpack(found[4]) or terms_before(id)
+    if (names and not names[terms[1]]) or (owner ~= '' and terms[18] ~= owner) then return false end
+  end
   if shortest or longest then
-    if not found[4] then return false end
-    local ran = (tonumber(found[5]) or NOW) - tonumber(found[4])
+    if not found[2] then return false end
+    local ran = (tonumber(found[3]) or NOW) - tonumber(found[2])
     if (shortest and ran < shortest) or (longest and ran > longest) then return false end
   end
   return true

@@ -1,4 +1,4 @@
--- include: _room
+-- include: _again _room
 -- Jobs whose worker went silent end or run again; jobs that waited too long end; those whose time has come wait no
 -- longer; what silent workers and hosts left behind is removed.
 -- ARGV: lease, most jobs a call, wait before a second attempt, problem of a lost worker, problem of a job without one
@@ -40,7 +40,7 @@ end
 -- One may have gone on to a queue that nobody serves any more: others of its process need not wait for it.
 for _, process in ipairs(redis.call('ZRANGEBYSCORE', P .. ':parked', '-inf', NOW - lease, 'LIMIT', 0, 10)) do
   redis.call('ZADD', P .. ':parked', NOW, process)
-  unpark(process)
+  places().unpark(process)
 end
 
 for _, holder in ipairs(redis.call('ZRANGEBYSCORE', P .. ':rooms', '-inf', NOW, 'LIMIT', 0, most)) do
@@ -54,12 +54,12 @@ if redis.call('ZRANGEBYSCORE', P .. ':calls', '-inf', NOW + 0.5, 'LIMIT', 0, 1)[
 local function look_after_followers(run)
   local job = job_of(run)
   if not job then
-    for _, id in ipairs(redis.call('ZRANGE', followers_key(run), 0, most - 1)) do
+    for _, id in ipairs(redis.call('ZRANGE', sharing().followers_key(run), 0, most - 1)) do
       local follower = job_of(id)
       if follower then
         finalise(follower, 'failed', {'rc', 'worker-lost', 'pb', ARGV[4]})
       else
-        redis.call('ZREM', followers_key(run), id)
+        redis.call('ZREM', sharing().followers_key(run), id)
       end
     end
     return
@@ -67,15 +67,15 @@ local function look_after_followers(run)
   if redis.call('PTTL', job_key(run)) >= 0 then -- it was ended as a job that nobody shares
     for _, kind in ipairs({':j:', ':o:', ':log:', ':i:'}) do redis.call('PERSIST', P .. kind .. run) end
     redis.call('ZADD', P .. ':exp', NOW + job.ttl, run)
-    offer_values(job, job.status, NOW + job.ttl)
+    sharing().offer(job, job.status, NOW + job.ttl)
   end
-  bring_along(job)
+  sharing().bring_along(job)
 end
 
 for _, run in ipairs(redis.call('ZRANGEBYSCORE', P .. ':shared', '-inf', NOW, 'LIMIT', 0, 20)) do
   redis.call('ZADD', P .. ':shared', NOW + 10000, run)
   look_after_followers(run)
-  if redis.call('EXISTS', followers_key(run)) == 0 then redis.call('ZREM', P .. ':shared', run) end
+  if redis.call('EXISTS', sharing().followers_key(run)) == 0 then redis.call('ZREM', P .. ':shared', run) end
 end
 
 -- Workers of the version before this one held messages in sets of Dramatiq's.
@@ -93,7 +93,7 @@ for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. ':workers', '-inf', NOW
   give_back_held(worker)
   redis.call('ZREM', P .. ':workers', worker)
 end
-bring_others_along()
+sharing().bring_others_along()
 redis.call('ZREMRANGEBYSCORE', P .. ':hosts', '-inf', NOW - 86400000)
 redis.call('ZREMRANGEBYSCORE', P .. ':offers', '-inf', NOW - 86400000)
 return recovered

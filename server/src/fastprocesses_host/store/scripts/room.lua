@@ -1,3 +1,4 @@
+-- include: _bytes
 -- Room in the value store for what somebody is about to write there: held for a while, until it is given back.
 -- ARGV: holder, caller ('' for that of the job), job ('' for none), more bytes, milliseconds it is held from now on,
 --       most bytes of the job, of its caller, in all (0: any number)

@@ -1,3 +1,4 @@
+-- include: _endings _entering
 -- with: accept
 -- A job whose request has a key of its own (Idempotency-Key), or may share the run of an equal request: then the job
 -- follows a run that has ended well, one that is under way, or a new one. A retry does no harm.
@@ -5,6 +6,7 @@
 --       job, key ('' for none), digest of the request, key's lifetime, host that waits ('' for none),
 --       what equal requests share ('' for nothing), oldest values wanted ('' for any, 0: a run that has not begun),
 --       values only (1: no run), queue for a run that is waited for ('' for none), listed, owner, fields of the job…
+local shares = sharing()
 local count = tonumber(ARGV[#ARGV])
 local given = {unpack(ARGV, #ARGV - count, #ARGV - 1)}
 for i = #ARGV, #ARGV - count, -1 do ARGV[i] = nil end
@@ -30,7 +32,7 @@ end
 
 -- A run whose values will do, and their age where it has ended; nil where there is none.
 local function run_to_share()
-  local found = redis.call('GET', same_key(shared_as))
+  local found = redis.call('GET', shares.same_key(shared_as))
   local run = found and job_of(found)
   if not run then return nil end
   if run.status == 'successful' then
@@ -53,7 +55,7 @@ end
 
 local function follow(run)
   write_follower(run, run.status)
-  redis.call('ZADD', followers_key(run.id), SCORES[run.status], id)
+  redis.call('ZADD', shares.followers_key(run.id), SCORES[run.status], id)
   if run.status == 'running' then redis.call('HSET', job_key(id), 'st', NOW) end
   local queue = given[9]
   if queue ~= '' and run.status == 'accepted' and run.queue ~= queue and redis.call('HSETNX', job_key(run.id), 'pq', 1) == 1 then
@@ -64,7 +66,7 @@ end
 local function answer_from(run, age)
   write_follower(run, 'accepted')
   redis.call('HSET', job_key(id), 'st', NOW, 'fc', age)
-  finalise(job_of(id), 'successful', told_of(run.id))
+  finalise(job_of(id), 'successful', shares.told_of(run.id))
   local values = listed and {} or redis.call('HGETALL', P .. ':o:' .. run.id)
   return {'ok', NOW, 'stored', run.id, redis.call('HGETALL', job_key(id)), values}
 end
@@ -74,14 +76,14 @@ local function accept_shared()
   if age then return answer_from(run, age) end
   if given[8] == '1' then return {'none', NOW} end
   if run then
-    if redis.call('ZCARD', followers_key(run.id)) >= tonumber(ARGV[4]) then return {'full', NOW} end
+    if redis.call('ZCARD', shares.followers_key(run.id)) >= tonumber(ARGV[4]) then return {'full', NOW} end
     follow(run)
     redis.call('HSET', job_key(id), 'jo', 1)
     return {'ok', NOW, 'joined', run.id}
   end
   local answer = accept()
   if answer[1] ~= 'ok' then return answer end
-  redis.call('SET', same_key(shared_as), ARGV[1])
+  redis.call('SET', shares.same_key(shared_as), ARGV[1])
   redis.call('ZADD', P .. ':shared', NOW + 10000, ARGV[1]) -- until nobody follows it any more: see recover.lua
   follow(job_of(ARGV[1]))
   return {'ok', NOW, 'run', ARGV[1]}

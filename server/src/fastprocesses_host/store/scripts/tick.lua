@@ -1,3 +1,4 @@
+-- include: _endings
 -- A sign of life: renews the leases of the jobs that the worker is inside, says which of them have to stop, and
 -- whether jobs of others may be recovered now.
 -- ARGV: worker ('' for none), host ('' for none), lease, offer, jobs and claims…
@@ -20,27 +21,26 @@ end
 
 -- A synchronous job is of no use when the host that waits for it is gone. One that never ticked is of a version
 -- before this one.
-local function is_abandoned(mode, waiting_host)
-  if mode ~= 's' or not waiting_host or NOW < hold then return false end
-  local seen = redis.call('ZSCORE', P .. ':hosts', waiting_host)
+local function is_abandoned(job)
+  if not job.is_sync or not job.waiting_host or NOW < hold then return false end
+  local seen = redis.call('ZSCORE', P .. ':hosts', job.waiting_host)
   return seen and NOW - tonumber(seen) > lease
 end
 
 local verdicts = {}
 for i = 5, #ARGV, 2 do
   local id, claim = ARGV[i], ARGV[i + 1]
-  local found = read(id, 's', 'c', 'st', 'mr', 'mo', 'wh')
-  local verdict = 'ok'
-  if not found[1] then
+  local job, verdict = job_of(id), 'ok'
+  if not job then
     verdict = 'gone'
-  elseif found[2] ~= claim then
+  elseif job.claim ~= claim then
     verdict = 'superseded'
-  elseif found[1] ~= 'running' then
+  elseif job.status ~= 'running' then
     verdict = 'final'
-  elseif found[4] and found[3] and NOW - tonumber(found[3]) > tonumber(found[4]) then
+  elseif job.longest_run > 0 and NOW - tonumber(redis.call('HGET', job_key(id), 'st') or NOW) > job.longest_run then
     verdict = 'overtime'
-  elseif is_abandoned(found[5], found[6]) then
-    finalise(job_of(id), 'dismissed', {'rc', 'abandoned', 'stp', '1'})
+  elseif is_abandoned(job) then
+    finalise(job, 'dismissed', {'rc', 'abandoned', 'stp', '1'})
     verdict = 'final'
   end
   if verdict == 'ok' or verdict == 'overtime' or (verdict == 'final' and redis.call('ZSCORE', P .. ':lease', id)) then
