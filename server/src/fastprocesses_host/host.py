@@ -79,7 +79,7 @@ _FULL = 0.85
 """From this share of its memory on, the store takes no new jobs: what is under way needs the rest."""
 _LOOK_SECONDS = 2.0
 _FIRST_LOOK_SECONDS = 0.1
-_EXPIRING_STEPS = 10
+_EXPIRING_STEPS = 20
 """A tick; workers do more."""
 _DISMISSAL = "dismissal"
 _DISMISSAL_SECONDS = 60.0
