@@ -105,6 +105,12 @@ def recover(store: Store, lease_seconds: float = 6, retry_seconds: float = 0) ->
     )
 
 
+def expire(store: Store) -> None:
+    """Remove all that is past its time."""
+    while store.run(operations.expire()):
+        pass
+
+
 def release(store: Store, job_id: str, claim: str = "c1", *, untouched: bool = False) -> str:
     return store.run(operations.release(job_id, claim, untouched=untouched, reason="stopped", problem=b"{}"))
 

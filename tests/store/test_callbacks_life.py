@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.store.steps import accept, dismiss, finish, left_behind, recover, release, take
+from tests.store.steps import accept, dismiss, expire, finish, left_behind, recover, release, take
 from tests.store.test_callbacks import due, subscriber, time_passes
 from tests.support import StoreServer, short_folder
 
@@ -107,7 +107,7 @@ class Life(RuleBasedStateMachine):
     def expire(self):
         for job_id in self.store.redis.zrange(f"{self.prefix}:exp", 0, -1):
             self.store.redis.zadd(f"{self.prefix}:exp", {job_id: 1})
-        self.store.run(operations.expire())
+        expire(self.store)
 
     @invariant()
     def every_call_has_its_time(self):

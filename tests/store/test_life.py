@@ -342,6 +342,24 @@ def test_an_expired_job_leaves_nothing(store: Store) -> None:
     assert store.run(operations.job(job_id)) == "gone"
 
 
+def test_many_jobs_are_removed_in_small_steps(store: Store) -> None:
+    for _ in range(operations.EXPIRE_AT_ONCE + 1):
+        accept(store, ttl_seconds=0)
+        finish(store, str(taken(store)))
+    time.sleep(0.002)
+    assert [store.run(operations.expire()) for _ in range(3)] == [operations.EXPIRE_AT_ONCE, 1, 0]
+
+
+def test_many_jobs_are_purged_in_small_steps(store: Store) -> None:
+    for _ in range(operations.PURGE_AT_ONCE + 1):
+        accept(store)
+        finish(store, str(taken(store)))
+    first = store.run(operations.purge(after="", latest_ms=store.check()))
+    second = store.run(operations.purge(after=first.last, latest_ms=store.check()))
+    assert (first.jobs, second.jobs) == (operations.PURGE_AT_ONCE, 1)
+    assert (bool(first.last), second.last) == (True, "")
+
+
 TOLD = Told(status=Status.SUCCESSFUL, values={"message": b"1"})
 
 

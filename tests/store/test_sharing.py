@@ -18,6 +18,7 @@ from tests.store.steps import (
     QUEUE,
     all_keys,
     dismiss,
+    expire,
     finish,
     left_behind,
     new_job,
@@ -117,8 +118,7 @@ def expire_all(store: Store, runs: bool = True) -> None:
     key = f"{store.keys.prefix}:exp"
     for job_id in store.redis.zrange(key, 0, -1):
         store.redis.zadd(key, {job_id: 1})
-    while store.run(operations.expire()):
-        pass
+    expire(store)
 
 
 def test_equal_requests_share_one_run(store: Store) -> None:

@@ -19,6 +19,7 @@ from tests.store.steps import (
     all_keys,
     change_terms,
     dismiss,
+    expire,
     finish,
     left_behind,
     new_job,
@@ -302,7 +303,7 @@ class Life(RuleBasedStateMachine):
             for job_id in self.store.redis.zrange(f"{self.prefix}:{name}", 0, -1):
                 self.store.redis.zadd(f"{self.prefix}:{name}", {job_id: 0})
         recover(self.store)
-        self.store.run(operations.expire())
+        expire(self.store)
         self.store.run(operations.leave("w1", ""))
         unexpired = {
             name for name in left_behind(self.store) if self.store.redis.pttl(self.prefix + name) < 0
@@ -440,7 +441,7 @@ class Life(RuleBasedStateMachine):
     def expire(self):
         for job_id in self.store.redis.zrange(f"{self.prefix}:exp", 0, -1):
             self.store.redis.zadd(f"{self.prefix}:exp", {job_id: 0})
-        self.store.run(operations.expire())
+        expire(self.store)
 
     @invariant()
     def invariants_hold(self):

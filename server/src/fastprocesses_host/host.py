@@ -79,6 +79,8 @@ _FULL = 0.85
 """From this share of its memory on, the store takes no new jobs: what is under way needs the rest."""
 _LOOK_SECONDS = 2.0
 _FIRST_LOOK_SECONDS = 0.1
+_EXPIRING_STEPS = 20
+"""A tick; workers do more."""
 _DISMISSAL = "dismissal"
 _DISMISSAL_SECONDS = 60.0
 _FAREWELL_SECONDS = 0.5
@@ -761,7 +763,9 @@ class Host:
                 no_worker=endings.no_worker(),
             )
             await self._store.run(recover)
-            await self._store.run(operations.expire())
+            for _ in range(_EXPIRING_STEPS):
+                if await self._store.run(operations.expire()) < operations.EXPIRE_AT_ONCE:
+                    break
         await self._refresh_catalog()
 
     async def _check_store(self) -> None:

@@ -17,7 +17,8 @@ from fastprocesses_host.store.values import Values
 
 REPORT_SECONDS = 0.2
 """Progress and log lines of a job reach its record at most so often."""
-MOST_ROUNDS = 50
+_EXPIRING_SHARE = 0.5
+"""Of a tick, at most: removing is not urgent, telling the store of running jobs is."""
 _REAP_SECONDS = 5.0
 
 log = get_logger()
@@ -113,11 +114,16 @@ class Ticker:
         recovered = self._store.run(recover)
         if recovered:
             log.warning("recovered jobs", count=recovered)
-        for _ in range(MOST_ROUNDS):
-            if self._store.run(operations.expire()) < operations.EXPIRE_AT_ONCE:
-                break
+        self._expire()
         if self._garbage is not None:
             self._garbage.go_on()
+
+    def _expire(self) -> None:
+        """Remove what is past its time, in many small steps: between them the store answers others."""
+        until_seconds = time.monotonic() + self._settings.tick_seconds * _EXPIRING_SHARE
+        while self._store.run(operations.expire()) == operations.EXPIRE_AT_ONCE:
+            if time.monotonic() >= until_seconds or self._stopped.is_set():
+                break
 
     def _report(self) -> None:
         while not self._stopped.wait(REPORT_SECONDS):
