@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec.structs import replace
 
-from tests.store.steps import dismiss, finish, left_behind, recover, release, take
+from tests.store.steps import dismiss, expire, finish, left_behind, recover, release, take
 from tests.support import StoreServer, short_folder
 
 _prefixes = itertools.count()
@@ -157,8 +157,7 @@ class Life(RuleBasedStateMachine):
                 self.store.redis.pttl(self.store.keys.job(job_id)) >= 0
             ):  # in no list: the store forgets it by itself
                 self.store.redis.delete(self.store.keys.job(job_id))
-        for _ in range(5):
-            self.store.run(operations.expire())
+        expire(self.store)
 
     def records(self, job_ids: Sequence[Any]) -> dict[str, list[bytes | None]]:
         with self.store.redis.pipeline(transaction=False) as pipe:
