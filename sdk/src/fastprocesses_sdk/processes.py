@@ -69,6 +69,7 @@ class Process(Generic[P, R]):
         self.policy = policy
         self._inputs = inputs
         self._outputs = outputs
+        self._first_media = {name: output.media[0] for name, output in outputs.items() if output.media}
         self._invoke = invoke
         self.settings = dict(settings or {})
         self.examples = list(examples)
@@ -136,15 +137,16 @@ class Process(Generic[P, R]):
             PluginError: A setting is missing or wrong.
             TypeError: The function returned what it did not declare. Whatever else it raises passes too.
         """
-        self._check_asked(outputs, formats or {})
-        chosen = {
-            name: (formats or {}).get(name) or output.media[0]
-            for name, output in self._outputs.items()
-            if output.media
-        }
+        chosen = self._first_media
+        if outputs or formats:
+            self._check_asked(outputs, formats or {})
+        if formats:
+            chosen = {name: formats.get(name) or first for name, first in self._first_media.items()}
         job = job.with_formats(chosen)
         with files_in(lambda: job.workdir):
-            values = self._decode(inputs) | {name: settings.of(kind) for name, kind in self.settings.items()}
+            values = self._decode(inputs)
+            for name, kind in self.settings.items():
+                values[name] = settings.of(kind)
             return self._encode(self._invoke(values, job), outputs, chosen)
 
     def _check_asked(self, outputs: Collection[str] | None, formats: Mapping[str, str]) -> None:
@@ -166,16 +168,13 @@ class Process(Generic[P, R]):
         values = {}
         for name, plan in self._inputs.items():
             if name in inputs:
-                values[name] = self._decode_one(name, plan, inputs[name])
+                try:
+                    values[name] = plan.read(inputs[name])
+                except (msgspec.DecodeError, ValueError) as error:
+                    raise ProcessError(f"The input {name!r} cannot be read: {error}.", input=name) from error
             elif plan.required:
                 raise ProcessError(f"The input {name!r} is missing.", input=name)
         return values
-
-    def _decode_one(self, name: str, plan: Input, value: InputValue) -> Any:
-        try:
-            return plan.read(value)
-        except (msgspec.DecodeError, ValueError) as error:
-            raise ProcessError(f"The input {name!r} cannot be read: {error}.", input=name) from error
 
     def _encode(
         self, returned: Mapping[str, Any], outputs: Collection[str] | None, formats: Mapping[str, str]

@@ -7,7 +7,7 @@ the worker by closing the socket where the ranges do not meet.
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -192,7 +192,7 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[AnyFrame]:
+    def feed(self, data: bytes) -> Iterable[AnyFrame]:
         """Give the frames that are complete with `data`; unknown ones are left out.
 
         Raises:
@@ -201,9 +201,11 @@ class FrameReader:
         if not self._buffer and len(data) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(data)
             if len(data) == _LENGTH.size + length:  # one frame at a time is the usual
-                if (frame := _decode(memoryview(data)[_LENGTH.size :])) is not None:
-                    yield frame
-                return
+                frame = _decode(memoryview(data)[_LENGTH.size :])
+                return () if frame is None else (frame,)
+        return self._cut(data)
+
+    def _cut(self, data: bytes) -> Iterator[AnyFrame]:
         self._buffer += data
         while len(self._buffer) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._buffer)

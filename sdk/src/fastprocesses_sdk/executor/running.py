@@ -46,7 +46,8 @@ class RunningJob:
 
     def end(self) -> None:
         """Send what is left to tell; from now on nothing is."""
-        self.flush_progress()
+        if self._is_pending:
+            self.flush_progress()
         self._is_over = True
 
     def cancelled(self) -> bool:
