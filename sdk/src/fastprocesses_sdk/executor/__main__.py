@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections import deque
+from collections.abc import Callable
 from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,10 +118,12 @@ class Executor:
         self._is_resting = False
         self._awake = threading.Event()
         self._running: RunningJob | None = None
+        self._newest: RunningJob | None = None
         self._settings: dict[str, GivenSettings] = {}
         self._plugins: dict[str, LoadedPlugin] = {}
         self._surroundings = Surroundings()
         self._process_id = os.getpid()
+        self._await_bytes = _waiting_for(connection)
 
     def serve(self) -> None:
         """Greet the worker, then run what it sends. Does not return."""
@@ -154,6 +157,7 @@ class Executor:
         return job
 
     def _read(self) -> None:
+        self._await_bytes()
         data = protocol.receive_some(self._connection)
         if not data:
             self._kill_group()
@@ -165,14 +169,14 @@ class Executor:
         seen: RunningJob | None = None
         try:
             while True:
-                running = self._running
-                if running is None and seen is None:
-                    self._rest()
-                elif running is seen and running is not None:
-                    self._hear(running)
-                else:
+                newest = self._newest
+                if newest is not seen:
                     time.sleep(_LOOK_SECONDS)
-                seen = running
+                elif newest is not None and newest is self._running:
+                    self._hear(newest)
+                else:  # nothing came for a while: to be woken costs the next job, and not each of many in a row
+                    self._rest()
+                seen = newest
         finally:  # without this thread the worker cannot reach us any more
             self._kill_group()
 
@@ -197,7 +201,7 @@ class Executor:
 
     def _receive(self, frame: protocol.AnyFrame) -> None:
         if isinstance(frame, Order):
-            self._running = RunningJob(self.send, frame, self._min_progress_seconds)
+            self._running = self._newest = RunningJob(self.send, frame, self._min_progress_seconds)
             self._jobs.append(frame)
         elif isinstance(frame, Configure):
             self._settings[frame.source] = frame.settings
@@ -311,6 +315,18 @@ def _traceback() -> str:
         return protocol.plain(traceback.format_exc()[-_MAX_TRACEBACK_CHARACTERS:])
     except BaseException:  # texts of exceptions may raise anything
         return ""
+
+
+def _waiting_for(connection: socket.socket) -> Callable[[], object]:
+    """Give what waits until there is something to read.
+
+    A `recv` that waits on its own is woken by Linux also when the peer has read what was sent, for nothing.
+    """
+    if not hasattr(select, "poll"):
+        return lambda: None
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return poll.poll
 
 
 def _flush_standard_streams() -> None:
