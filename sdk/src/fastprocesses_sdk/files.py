@@ -17,8 +17,9 @@ import msgspec
 from msgspec import Struct
 
 from fastprocesses_sdk import geojson
+from fastprocesses_sdk.encoded import Form
 from fastprocesses_sdk.errors import DeclarationError
-from fastprocesses_sdk.shapes import Form, Shape, wire_of
+from fastprocesses_sdk.shapes import Shape, wire_of
 
 BINARY: dict[str, Any] = {"type": "string", "format": "byte", "contentEncoding": "base64"}
 """Schema of binary values, as 1.0 and as 2020-12 have it (/req/ogc-process-description/input-binary)."""

@@ -110,6 +110,12 @@ class Process(Generic[P, R]):
             examples=self.examples,
         )
 
+    def media_types(self, formats: Mapping[str, str] | None) -> Mapping[str, str]:
+        """Return the media type of every output that has some: the one that is wanted, else its first."""
+        if not formats:
+            return self._first_media
+        return {name: formats.get(name) or first for name, first in self._first_media.items()}
+
     def run(
         self,
         inputs: Mapping[str, InputValue],
@@ -137,11 +143,9 @@ class Process(Generic[P, R]):
             PluginError: A setting is missing or wrong.
             TypeError: The function returned what it did not declare. Whatever else it raises passes too.
         """
-        chosen = self._first_media
         if outputs or formats:
             self._check_asked(outputs, formats or {})
-        if formats:
-            chosen = {name: formats.get(name) or first for name, first in self._first_media.items()}
+        chosen = self.media_types(formats)
         job = job.with_formats(chosen)
         with files_in(lambda: job.workdir):
             values = self._decode(inputs)

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from fastprocesses_sdk.encoded import EncodedOutput as EncodedOutput
+from fastprocesses_sdk.encoded import Form
 from fastprocesses_sdk.encoding import LARGE_BYTES, uncollected
 from fastprocesses_sdk.encoding import encode as encode
 from fastprocesses_sdk.files import (
@@ -22,7 +24,7 @@ from fastprocesses_sdk.files import (
 from fastprocesses_sdk.fitting import misfit, needs_look
 from fastprocesses_sdk.geojson_wire import write_geojson
 from fastprocesses_sdk.schema import nested
-from fastprocesses_sdk.shapes import JSON_MEDIA_TYPE, Form, Shape, converted, packed, read_custom, unpacked
+from fastprocesses_sdk.shapes import JSON_MEDIA_TYPE, Shape, converted, packed, read_custom, unpacked
 from fastprocesses_sdk.types import FeatureCollection
 
 
@@ -46,17 +48,6 @@ class InputValue(Struct, frozen=True, kw_only=True):
         if self.form == "json":
             return content
         return msgspec.json.encode(content if self.form == "binary" else content.decode())
-
-
-class EncodedOutput(Struct, frozen=True, kw_only=True):
-    """One output value, ready to be stored."""
-
-    form: Form
-    """`json`: the bytes are a JSON document; `text`: UTF-8 text; `binary`: anything."""
-    media_type: str
-    data: bytes = b""
-    path: str = ""
-    """A file in the job's working folder that holds the bytes, instead of `data`."""
 
 
 Reader = Callable[[InputValue], Any]

@@ -15,7 +15,7 @@ from fastprocesses_sdk.plugins import load_plugin
 from fastprocesses_sdk.processes import Process
 from fastprocesses_sdk.schemes import ReferenceScheme, declared_schemes
 from fastprocesses_sdk.starting import start
-from fastprocesses_sdk.values import EncodedOutput, InputValue
+from fastprocesses_sdk.values import InputValue
 
 
 class LoadedPlugin:
@@ -46,24 +46,25 @@ class LoadedPlugin:
         return self._execute(order, running)
 
     def _execute(self, execute: Execute, running: RunningJob) -> dict[str, Output]:
-        encoded = self._processes[execute.process].run(
+        process = self._processes[execute.process]
+        outputs = process.run(
             {name: _input_value(value) for name, value in execute.inputs.items()},
-            self._job(execute, running, execute.formats),
+            self._job(execute, running, process.media_types(execute.formats)),
             execute.outputs,
             execute.formats,
             self._settings,
         )
-        return {
-            name: _frame_output(value, execute, number)
-            for number, (name, value) in enumerate(encoded.items())
-        }
+        for number, (name, output) in enumerate(outputs.items()):
+            if len(output.data) > execute.inline_bytes:
+                outputs[name] = _in_file(output, Path(execute.workdir) / f".output-{number}")
+        return outputs
 
     def _fetch(self, fetch: Fetch, running: RunningJob) -> dict[str, Output]:
         job = self._job(fetch, running, {})
         fetched = self._schemes[fetch.scheme].fetch(fetch.url, job, self._settings)
         return {FETCHED: Output("binary", plain(fetched.media_type), path=str(fetched.path))}
 
-    def _job(self, order: Order, running: RunningJob, formats: dict[str, str]) -> Job:
+    def _job(self, order: Order, running: RunningJob, formats: Mapping[str, str]) -> Job:
         if self._workdir_text != order.workdir:  # an executor has the same one for all jobs
             self._workdir, self._workdir_text = Path(order.workdir), order.workdir
         return Job(id=order.job, workdir=self._workdir, reporter=running, formats=formats)
@@ -87,9 +88,6 @@ def _input_value(value: Input) -> InputValue:
     )
 
 
-def _frame_output(value: EncodedOutput, execute: Execute, number: int) -> Output:
-    if value.path or len(value.data) <= execute.inline_bytes:
-        return Output(value.form, value.media_type, value.data, value.path)
-    path = Path(execute.workdir) / f".output-{number}"
-    path.write_bytes(value.data)
-    return Output(value.form, value.media_type, path=str(path))
+def _in_file(output: Output, path: Path) -> Output:
+    path.write_bytes(output.data)
+    return Output(output.form, output.media_type, path=str(path))

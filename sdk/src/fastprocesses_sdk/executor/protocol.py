@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from fastprocesses_sdk.configured import GivenSettings
+from fastprocesses_sdk.encoded import EncodedOutput, Form
 
 OLDEST_VERSION = 1
 NEWEST_VERSION = 1
@@ -51,7 +52,7 @@ class Input(Struct, frozen=True, array_like=True):
     data: bytes = b""
     media_type: str = ""
     path: str = ""
-    form: Literal["json", "text", "binary"] = "json"
+    form: Form = "json"
 
 
 class Configure(Frame, frozen=True, tag="configure"):
@@ -133,13 +134,8 @@ class Log(Frame, frozen=True, tag="log"):
     fields: dict[str, Any] = {}
 
 
-class Output(Struct, frozen=True, array_like=True):
-    """One output value: its bytes in `data`, or in the file `path` inside the workdir."""
-
-    form: Literal["json", "text", "binary"]
-    media_type: str
-    data: bytes = b""
-    path: str = ""
+Output = EncodedOutput
+"""One output value: its bytes in `data`, or in the file `path` inside the workdir."""
 
 
 class Result(Frame, frozen=True, tag="result"):
