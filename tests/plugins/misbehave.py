@@ -221,6 +221,8 @@ def spoil(what: str, *, job: fp.Job = fp.NO_JOB) -> str:
         sys.stderr = None
     elif what == "descriptors":
         os.closerange(0, 3)
+    elif what == "redirection":
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     elif what == "signals":
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.setitimer(signal.ITIMER_REAL, 0.2)

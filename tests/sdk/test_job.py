@@ -220,6 +220,16 @@ def test_no_job_is_harmless():
     assert fp.NO_JOB.workdir == fp.NO_JOB.workdir
 
 
+def test_each_run_of_a_job_without_a_folder_makes_one():
+    @fp.process
+    def where(*, job: fp.Job = fp.NO_JOB) -> str:
+        return str(job.workdir)
+
+    job = fp.Job()
+    folders = {where.run({}, job)["result"].data for _ in range(2)}
+    assert len(folders) == 2
+
+
 def test_no_job_is_harmless_in_async_code_and_for_nonsense():
     async def collect() -> list[int]:
         return [number async for number in fp.NO_JOB.track(numbers(2))]

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar, Unpack, overload
+from typing import Any, ParamSpec, TypeVar, Unpack, get_origin, overload
 
 import msgspec
 
@@ -14,7 +14,7 @@ from fastprocesses_sdk.description_file import DescriptionFile, description_file
 from fastprocesses_sdk.docstrings import texts_of
 from fastprocesses_sdk.errors import DeclarationError
 from fastprocesses_sdk.example import examples_of
-from fastprocesses_sdk.hints import hints_of
+from fastprocesses_sdk.hints import hints_of, split
 from fastprocesses_sdk.job import Job
 from fastprocesses_sdk.looping import finished
 from fastprocesses_sdk.processes import Process
@@ -104,8 +104,9 @@ def function_process(
                 arguments[name] = read_argument(parameter, hints[name], texts.arguments.get(name, ""))
             except RecursionError:
                 raise DeclarationError("its type contains itself, and descriptions cannot say that") from None
+    returns = hints.get("return", inspect.Signature.empty)
     with Told("its return value"):
-        outputs, described_outputs, unpack = read_return(hints.get("return", inspect.Signature.empty), texts)
+        outputs, described_outputs, unpack = read_return(returns, texts)
     inputs = {name: argument.plan for name, argument in arguments.items()}
     description = description_of(function.__name__, texts.description, declaration)
     description = msgspec.structs.replace(
@@ -124,18 +125,26 @@ def function_process(
         policy=policy_of(declaration),
         inputs=inputs,
         outputs=outputs,
-        invoke=_invocation(function, job_argument, unpack),
+        invoke=_invocation(function, job_argument, unpack, _plain_type(returns)),
         settings=settings,
         examples=examples,
     )
 
 
+def _plain_type(annotation: Any) -> Any:
+    """Give the type of what is returned where such a value cannot be awaited; else None, which is no type."""
+    base, _ = split(annotation)
+    kind = get_origin(base) or base
+    return kind if isinstance(kind, type) and not hasattr(kind, "__await__") else None
+
+
 def _invocation(
-    function: Callable[..., Any], job_argument: str, parted: Parted
+    function: Callable[..., Any], job_argument: str, parted: Parted, plain: Any
 ) -> Callable[[dict[str, Any], Job], Mapping[str, Any]]:
     def invoke(values: dict[str, Any], job: Job) -> Mapping[str, Any]:
         if job_argument:
             values[job_argument] = job
-        return parted(finished(function(**values)))
+        returned = function(**values)
+        return parted(returned if type(returned) is plain else finished(returned))
 
     return invoke

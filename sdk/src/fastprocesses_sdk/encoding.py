@@ -8,16 +8,8 @@ from typing import Any
 
 import msgspec
 
-_LARGE_BYTES = 1 << 18
-
-
-def encode(value: Any) -> bytes:
-    """Encode as JSON, whatever has `__geo_interface__`, numpy's values and pandas' times included.
-
-    Raises:
-        TypeError: There is no JSON for it.
-    """
-    return msgspec.json.encode(value, enc_hook=_write_custom)
+LARGE_BYTES = 1 << 18
+"""Below that, the garbage collector costs less than looking after it."""
 
 
 def _write_custom(value: Any) -> Any:
@@ -39,10 +31,17 @@ def _plain_time(value: dt.datetime | dt.timedelta) -> dt.datetime | dt.timedelta
     return dt.timedelta(value.days, value.seconds, value.microseconds)
 
 
+encode = msgspec.json.Encoder(enc_hook=_write_custom).encode
+"""Encode as JSON, whatever has `__geo_interface__`, numpy's values and pandas' times included.
+
+Raises TypeError where there is no JSON for a value.
+"""
+
+
 @contextlib.contextmanager
 def uncollected(data: bytes) -> Iterator[None]:
     """Keep the garbage collector from walking over a large value again and again while it grows."""
-    if len(data) < _LARGE_BYTES or not gc.isenabled():
+    if len(data) < LARGE_BYTES or not gc.isenabled():
         yield
         return
     gc.disable()

@@ -184,6 +184,8 @@ class Job:
 
     def with_formats(self, formats: Mapping[str, str]) -> "Job":
         """Return the same job, with these media types wanted of its outputs."""
+        if formats == self._formats and self._workdir is not None:  # else each run makes a folder of its own
+            return self
         return Job(id=self._id, workdir=self._workdir, reporter=self._reporter, formats=formats)
 
     def _tell(self, percent: int | None, message: str | None) -> None:

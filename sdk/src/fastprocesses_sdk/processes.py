@@ -69,6 +69,7 @@ class Process(Generic[P, R]):
         self.policy = policy
         self._inputs = inputs
         self._outputs = outputs
+        self._first_media = {name: output.media[0] for name, output in outputs.items() if output.media}
         self._invoke = invoke
         self.settings = dict(settings or {})
         self.examples = list(examples)
@@ -109,6 +110,12 @@ class Process(Generic[P, R]):
             examples=self.examples,
         )
 
+    def media_types(self, formats: Mapping[str, str] | None) -> Mapping[str, str]:
+        """Return the media type of every output that has some: the one that is wanted, else its first."""
+        if not formats:
+            return self._first_media
+        return {name: formats.get(name) or first for name, first in self._first_media.items()}
+
     def run(
         self,
         inputs: Mapping[str, InputValue],
@@ -136,15 +143,14 @@ class Process(Generic[P, R]):
             PluginError: A setting is missing or wrong.
             TypeError: The function returned what it did not declare. Whatever else it raises passes too.
         """
-        self._check_asked(outputs, formats or {})
-        chosen = {
-            name: (formats or {}).get(name) or output.media[0]
-            for name, output in self._outputs.items()
-            if output.media
-        }
+        if outputs or formats:
+            self._check_asked(outputs, formats or {})
+        chosen = self.media_types(formats)
         job = job.with_formats(chosen)
         with files_in(lambda: job.workdir):
-            values = self._decode(inputs) | {name: settings.of(kind) for name, kind in self.settings.items()}
+            values = self._decode(inputs)
+            for name, kind in self.settings.items():
+                values[name] = settings.of(kind)
             return self._encode(self._invoke(values, job), outputs, chosen)
 
     def _check_asked(self, outputs: Collection[str] | None, formats: Mapping[str, str]) -> None:
@@ -166,16 +172,13 @@ class Process(Generic[P, R]):
         values = {}
         for name, plan in self._inputs.items():
             if name in inputs:
-                values[name] = self._decode_one(name, plan, inputs[name])
+                try:
+                    values[name] = plan.read(inputs[name])
+                except (msgspec.DecodeError, ValueError) as error:
+                    raise ProcessError(f"The input {name!r} cannot be read: {error}.", input=name) from error
             elif plan.required:
                 raise ProcessError(f"The input {name!r} is missing.", input=name)
         return values
-
-    def _decode_one(self, name: str, plan: Input, value: InputValue) -> Any:
-        try:
-            return plan.read(value)
-        except (msgspec.DecodeError, ValueError) as error:
-            raise ProcessError(f"The input {name!r} cannot be read: {error}.", input=name) from error
 
     def _encode(
         self, returned: Mapping[str, Any], outputs: Collection[str] | None, formats: Mapping[str, str]

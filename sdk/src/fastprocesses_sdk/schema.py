@@ -13,6 +13,7 @@ import msgspec
 
 from fastprocesses_sdk.annotations import Media
 from fastprocesses_sdk.constraints import constrained
+from fastprocesses_sdk.encoded import Form
 from fastprocesses_sdk.errors import DeclarationError
 from fastprocesses_sdk.files import BYTES, file_shape, form_of
 from fastprocesses_sdk.fitting import misfit, needs_look
@@ -24,8 +25,8 @@ from fastprocesses_sdk.notes import constraints_of, media_of
 from fastprocesses_sdk.objects import object_shape
 from fastprocesses_sdk.scalars import scalar_shape
 from fastprocesses_sdk.shapes import JSON_MEDIA_TYPE as JSON_MEDIA_TYPE
-from fastprocesses_sdk.shapes import Form, converted, packed, read_custom, unpacked, wire_of
 from fastprocesses_sdk.shapes import Shape as Shape
+from fastprocesses_sdk.shapes import converted, packed, read_custom, unpacked, wire_of
 from fastprocesses_sdk.types import BBox, GeoJSON
 
 SUPPORTED = (

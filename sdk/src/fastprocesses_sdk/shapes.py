@@ -1,16 +1,15 @@
 """What an annotation means: its schema, how such a value is read and checked, how one is written."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from fastprocesses_sdk.encoded import Form
 from fastprocesses_sdk.types import GeoJSON
 
 JSON_MEDIA_TYPE = "application/json"
-
-Form = Literal["json", "text", "binary"]
 
 
 class Shape(Struct, frozen=True, kw_only=True):

@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from fastprocesses_sdk.encoded import EncodedOutput as EncodedOutput
+from fastprocesses_sdk.encoded import Form
+from fastprocesses_sdk.encoding import LARGE_BYTES, uncollected
 from fastprocesses_sdk.encoding import encode as encode
-from fastprocesses_sdk.encoding import uncollected
 from fastprocesses_sdk.files import (
     check_file,
     own_copy,
@@ -22,7 +24,7 @@ from fastprocesses_sdk.files import (
 from fastprocesses_sdk.fitting import misfit, needs_look
 from fastprocesses_sdk.geojson_wire import write_geojson
 from fastprocesses_sdk.schema import nested
-from fastprocesses_sdk.shapes import JSON_MEDIA_TYPE, Form, Shape, converted, packed, read_custom, unpacked
+from fastprocesses_sdk.shapes import JSON_MEDIA_TYPE, Shape, converted, packed, read_custom, unpacked
 from fastprocesses_sdk.types import FeatureCollection
 
 
@@ -48,17 +50,6 @@ class InputValue(Struct, frozen=True, kw_only=True):
         return msgspec.json.encode(content if self.form == "binary" else content.decode())
 
 
-class EncodedOutput(Struct, frozen=True, kw_only=True):
-    """One output value, ready to be stored."""
-
-    form: Form
-    """`json`: the bytes are a JSON document; `text`: UTF-8 text; `binary`: anything."""
-    media_type: str
-    data: bytes = b""
-    path: str = ""
-    """A file in the job's working folder that holds the bytes, instead of `data`."""
-
-
 Reader = Callable[[InputValue], Any]
 """Decode a value. Raises msgspec.DecodeError or ValueError where it is not what is expected."""
 Writer = Callable[[Any, str], EncodedOutput]
@@ -79,7 +70,9 @@ def reader_of(shape: Shape) -> Reader:
         return _collection_reader(decode)
     if shape.items is not None and shape.items.is_file:
         return _files_reader(shape.items, decode)
-    return lambda value: unpacked(shape, decode(value.content()))
+    if (unpack := shape.unpack) is None:
+        return lambda value: decode(value.content())
+    return lambda value: unpack(decode(value.content()))
 
 
 def _file_reader(shape: Shape) -> Reader:
@@ -128,12 +121,14 @@ def _named_reader(shape: Shape) -> Reader:
 
 
 def _decoder(wire: Any) -> Callable[[bytes], Any]:
-    decoder = msgspec.json.Decoder(wire, dec_hook=read_custom)
+    decode_plainly = msgspec.json.Decoder(wire, dec_hook=read_custom).decode
 
     def decode(data: bytes) -> Any:
         try:
+            if len(data) < LARGE_BYTES:
+                return decode_plainly(data)
             with uncollected(data):
-                return decoder.decode(data)
+                return decode_plainly(data)
         except msgspec.ValidationError:
             # JSON Schema counts 1.0 among the integers, msgspec does not; only such values come here twice
             plain = msgspec.json.decode(data)
@@ -177,6 +172,8 @@ def _whole_numbers(value: Any) -> Any:
 
 # Out
 
+_BINARY = (bytes, bytearray, memoryview)
+
 
 def checked(shape: Shape, value: Any) -> bytes:
     """Encode a value of this shape as JSON.
@@ -191,11 +188,14 @@ def _checker(shape: Shape) -> Callable[[Any], bytes]:
     decode = _decoder(shape.wire)
     schema = nested(shape)
     look = needs_look(schema)
+    pack = shape.pack
 
     def check(value: Any) -> bytes:
-        if shape.pack is None and isinstance(value, bytes | bytearray | memoryview):
+        if pack is not None:
+            value = pack(value)
+        elif isinstance(value, _BINARY):
             raise TypeError("Expected a value for JSON, got `bytes`; declare Annotated[bytes, fp.Media(...)]")
-        data = encode(packed(shape, value))
+        data = encode(value)
         try:
             decode(data)
         except msgspec.ValidationError as error:
@@ -256,9 +256,11 @@ def _chosen(shape: Shape, media_type: str) -> str:
 
 def _json_writer(shape: Shape) -> Writer:
     check = _checker(shape)
+    media, default = shape.media, _chosen(shape, "")
 
     def write(value: Any, media_type: str) -> EncodedOutput:
-        return EncodedOutput(form="json", media_type=_chosen(shape, media_type), data=check(value))
+        chosen = media_type if media_type in media else default
+        return EncodedOutput(form="json", media_type=chosen, data=check(value))
 
     return write
 
@@ -337,7 +339,7 @@ def described_writer(media: tuple[str, ...]) -> Writer:
         if isinstance(value, Path):
             file, chosen = own_file(value), chosen or "application/octet-stream"
             return EncodedOutput(form=check_file(file, chosen), media_type=chosen, path=str(file))
-        if isinstance(value, bytes | bytearray | memoryview):
+        if isinstance(value, _BINARY):
             return EncodedOutput(
                 form="binary", media_type=chosen or "application/octet-stream", data=bytes(value)
             )

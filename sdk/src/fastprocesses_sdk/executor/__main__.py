@@ -12,23 +12,19 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextvars import copy_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from fastprocesses_sdk import __version__
 from fastprocesses_sdk.errors import JobCancelled, declared_error, is_error_status, text_of, told
 from fastprocesses_sdk.executor import protocol
 from fastprocesses_sdk.executor.protocol import (
-    FETCHED,
     Cancel,
     Configure,
-    Execute,
-    Fetch,
     Frame,
     Order,
-    Output,
     Problem,
     Result,
     Started,
@@ -45,11 +41,8 @@ from fastprocesses_sdk.looping import one_loop
 from fastprocesses_sdk.memory import release_unused_memory
 
 if TYPE_CHECKING:
-    from fastprocesses_sdk.configured import GivenSettings, PluginSettings
-    from fastprocesses_sdk.job import Job
-    from fastprocesses_sdk.processes import Process
-    from fastprocesses_sdk.schemes import ReferenceScheme
-    from fastprocesses_sdk.values import EncodedOutput
+    from fastprocesses_sdk.configured import GivenSettings
+    from fastprocesses_sdk.executor.loaded import LoadedPlugin
 
 _GC_THRESHOLDS = (50_000, 20, 100)
 """Decoding large JSON documents takes a third of the time."""
@@ -125,11 +118,12 @@ class Executor:
         self._is_resting = False
         self._awake = threading.Event()
         self._running: RunningJob | None = None
+        self._newest: RunningJob | None = None
         self._settings: dict[str, GivenSettings] = {}
         self._plugins: dict[str, LoadedPlugin] = {}
         self._surroundings = Surroundings()
         self._process_id = os.getpid()
-        self._workdir = Path()
+        self._await_bytes = _waiting_for(connection)
 
     def serve(self) -> None:
         """Greet the worker, then run what it sends. Does not return."""
@@ -163,6 +157,7 @@ class Executor:
         return job
 
     def _read(self) -> None:
+        self._await_bytes()
         data = protocol.receive_some(self._connection)
         if not data:
             self._kill_group()
@@ -174,14 +169,14 @@ class Executor:
         seen: RunningJob | None = None
         try:
             while True:
-                running = self._running
-                if running is None and seen is None:
-                    self._rest()
-                elif running is seen and running is not None:
-                    self._hear(running)
-                else:
+                newest = self._newest
+                if newest is not seen:
                     time.sleep(_LOOK_SECONDS)
-                seen = running
+                elif newest is not None and newest is self._running:
+                    self._hear(newest)
+                else:  # nothing came for a while: to be woken costs the next job, and not each of many in a row
+                    self._rest()
+                seen = newest
         finally:  # without this thread the worker cannot reach us any more
             self._kill_group()
 
@@ -205,11 +200,11 @@ class Executor:
                 self._reading.release()
 
     def _receive(self, frame: protocol.AnyFrame) -> None:
-        if isinstance(frame, Configure):
-            self._settings[frame.source] = frame.settings
-        elif isinstance(frame, Execute | Fetch):
-            self._running = RunningJob(self.send, frame, self._min_progress_seconds)
+        if isinstance(frame, Order):
+            self._running = self._newest = RunningJob(self.send, frame, self._min_progress_seconds)
             self._jobs.append(frame)
+        elif isinstance(frame, Configure):
+            self._settings[frame.source] = frame.settings
         elif isinstance(frame, Cancel):
             running = self._running
             if running is not None and running.claim == frame.claim:
@@ -244,7 +239,7 @@ class Executor:
         try:
             try:
                 os.chdir(order.workdir)
-                outputs = copy_context().run(self._call, plugin, order, running)
+                outputs = copy_context().run(plugin.run, order, running)
             finally:
                 self._surroundings.put_back()
         except (KeyboardInterrupt, JobCancelled):
@@ -263,60 +258,13 @@ class Executor:
     def _load(self, order: Order) -> "LoadedPlugin":
         """Import and start the plugin of a job, unless that was done before."""
         if order.source not in self._plugins:
-            from fastprocesses_sdk.configured import GivenSettings, PluginSettings
-            from fastprocesses_sdk.plugins import load_plugin
-            from fastprocesses_sdk.schemes import declared_schemes
-            from fastprocesses_sdk.starting import start
+            from fastprocesses_sdk.executor.loaded import loaded
 
-            processes = load_plugin(order.source, order.distribution, order.version)
-            given = self._settings.get(order.source) or GivenSettings(plugin=order.distribution)
-            settings = PluginSettings(given)
-            start(order.source, processes.values(), settings)
-            self._plugins[order.source] = LoadedPlugin(
-                processes, declared_schemes(order.source, processes.values()), settings
-            )
+            self._plugins[order.source] = loaded(order, self._settings.get(order.source))
             self._surroundings.settle()
             release_unused_memory()
             gc.freeze()  # what was imported stays
         return self._plugins[order.source]
-
-    def _call(self, plugin: "LoadedPlugin", order: Order, running: RunningJob) -> dict[str, Output]:
-        if isinstance(order, Fetch):
-            return self._fetch(plugin, order, running)
-        return self._execute(plugin, order, running)
-
-    def _execute(self, plugin: "LoadedPlugin", execute: Execute, running: RunningJob) -> dict[str, Output]:
-        from fastprocesses_sdk.values import InputValue
-
-        inputs = {
-            name: InputValue(
-                data=value.data,
-                media_type=value.media_type,
-                path=value.path,
-                form=value.form,
-                is_checked=True,
-            )
-            for name, value in execute.inputs.items()
-        }
-        job = self._job(execute, running, execute.formats)
-        process = plugin.processes[execute.process]
-        encoded = process.run(inputs, job, execute.outputs, execute.formats, plugin.settings)
-        return {
-            name: _frame_output(value, execute, number)
-            for number, (name, value) in enumerate(encoded.items())
-        }
-
-    def _fetch(self, plugin: "LoadedPlugin", fetch: Fetch, running: RunningJob) -> dict[str, Output]:
-        job = self._job(fetch, running, {})
-        fetched = plugin.schemes[fetch.scheme].fetch(fetch.url, job, plugin.settings)
-        return {FETCHED: Output("binary", protocol.plain(fetched.media_type), path=str(fetched.path))}
-
-    def _job(self, order: Order, running: RunningJob, formats: dict[str, str]) -> "Job":
-        from fastprocesses_sdk.job import Job
-
-        if str(self._workdir) != order.workdir:
-            self._workdir = Path(order.workdir)
-        return Job(id=order.job, workdir=self._workdir, reporter=running, formats=formats)
 
     def _end(self) -> None:
         _flush_standard_streams()
@@ -327,22 +275,6 @@ class Executor:
             with contextlib.suppress(OSError):
                 os.write(2, _CUT)
         end_family_of_this_process()
-
-
-class LoadedPlugin(NamedTuple):
-    """A plugin that is imported and started, ready for jobs."""
-
-    processes: "Mapping[str, Process[..., Any]]"
-    schemes: "Mapping[str, ReferenceScheme[..., Any]]"
-    settings: "PluginSettings"
-
-
-def _frame_output(value: "EncodedOutput", execute: Execute, number: int) -> Output:
-    if value.path or len(value.data) <= execute.inline_bytes:
-        return Output(value.form, value.media_type, value.data, value.path)
-    path = Path(execute.workdir) / f".output-{number}"
-    path.write_bytes(value.data)
-    return Output(value.form, value.media_type, path=str(path))
 
 
 def _problem(order: Order, error: BaseException) -> Problem:
@@ -385,10 +317,24 @@ def _traceback() -> str:
         return ""
 
 
+def _waiting_for(connection: socket.socket) -> Callable[[], object]:
+    """Give what waits until there is something to read.
+
+    A `recv` that waits on its own is woken by Linux also when the peer has read what was sent, for nothing.
+    """
+    if not hasattr(select, "poll"):
+        return lambda: None
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return poll.poll
+
+
 def _flush_standard_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):
+        try:
             stream.flush()
+        except Exception:  # noqa: S110
+            pass
 
 
 if __name__ == "__main__":

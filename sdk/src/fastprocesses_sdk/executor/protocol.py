@@ -7,13 +7,14 @@ the worker by closing the socket where the ranges do not meet.
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from fastprocesses_sdk.configured import GivenSettings
+from fastprocesses_sdk.encoded import EncodedOutput, Form
 
 OLDEST_VERSION = 1
 NEWEST_VERSION = 1
@@ -51,7 +52,7 @@ class Input(Struct, frozen=True, array_like=True):
     data: bytes = b""
     media_type: str = ""
     path: str = ""
-    form: Literal["json", "text", "binary"] = "json"
+    form: Form = "json"
 
 
 class Configure(Frame, frozen=True, tag="configure"):
@@ -133,13 +134,8 @@ class Log(Frame, frozen=True, tag="log"):
     fields: dict[str, Any] = {}
 
 
-class Output(Struct, frozen=True, array_like=True):
-    """One output value: its bytes in `data`, or in the file `path` inside the workdir."""
-
-    form: Literal["json", "text", "binary"]
-    media_type: str
-    data: bytes = b""
-    path: str = ""
+Output = EncodedOutput
+"""One output value: its bytes in `data`, or in the file `path` inside the workdir."""
 
 
 class Result(Frame, frozen=True, tag="result"):
@@ -192,7 +188,7 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[AnyFrame]:
+    def feed(self, data: bytes) -> Iterable[AnyFrame]:
         """Give the frames that are complete with `data`; unknown ones are left out.
 
         Raises:
@@ -201,9 +197,11 @@ class FrameReader:
         if not self._buffer and len(data) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(data)
             if len(data) == _LENGTH.size + length:  # one frame at a time is the usual
-                if (frame := _decode(memoryview(data)[_LENGTH.size :])) is not None:
-                    yield frame
-                return
+                frame = _decode(memoryview(data)[_LENGTH.size :])
+                return () if frame is None else (frame,)
+        return self._cut(data)
+
+    def _cut(self, data: bytes) -> Iterator[AnyFrame]:
         self._buffer += data
         while len(self._buffer) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._buffer)

@@ -24,6 +24,14 @@ class RunningJob:
     comes from a copy of the process (a fork), whose words would get between those of the executor.
     """
 
+    is_cancelled = False
+    _is_over = False
+    _percent: int | None = None
+    _message: str | None = None
+    _is_pending = False
+    _sent_seconds = 0.0
+    _log_frames = 0
+
     def __init__(
         self,
         send: Callable[[Frame], None],
@@ -32,21 +40,15 @@ class RunningJob:
     ) -> None:
         self.job = order.job
         self.claim = order.claim
-        self.is_cancelled = False
-        self._is_over = False
         self._send = send
         self._min_progress_seconds = min_progress_seconds
         self._process_id = os.getpid()
         self._lock = threading.Lock()
-        self._percent: int | None = None
-        self._message: str | None = None
-        self._is_pending = False
-        self._sent_seconds = 0.0
-        self._log_frames = 0
 
     def end(self) -> None:
         """Send what is left to tell; from now on nothing is."""
-        self.flush_progress()
+        if self._is_pending:
+            self.flush_progress()
         self._is_over = True
 
     def cancelled(self) -> bool:

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from operator import is_not
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,6 +21,9 @@ _SIGNALS = [
 _handler: Callable[[int], Any] = sys.modules["_signal"].getsignal
 """That of `signal` makes an enumeration's member of each answer, which takes longer than asking."""
 
+_stop_timer: Callable[[int], int] | None = getattr(signal, "alarm", None)
+"""That of `setitimer` is the same one, and takes longer to stop."""
+
 _STREAMS = {"stdout": 1, "stderr": 2}
 
 
@@ -32,17 +36,17 @@ class Surroundings:
 
     def __init__(self) -> None:
         self._home = str(Path.cwd())
-        self._standard = [
-            (number, os.dup(number), _identity(number)) for number in range(3) if _identity(number)
-        ]
+        self._numbers = [number for number in range(3) if _is_open(number)]
+        self._kept = [os.dup(number) for number in self._numbers]
+        self._files = _files(self._numbers)
         self.settle()
 
     def settle(self) -> None:
         """Take what is there now for what every job shall find: a plugin was imported, and set what it needs."""
         self._environment = _variables()
         self._umask = _umask()
-        self._switches = [(get, put, get()) for get, put in _SWITCHES]
-        self._handlers = [(number, _handler(number)) for number in _SIGNALS]
+        self._switches = [get() for get in _SWITCHES]
+        self._handlers = [_handler(number) for number in _SIGNALS]
         self._streams = [(name, getattr(sys, name)) for name in _STREAMS]
 
     def put_back(self) -> None:
@@ -50,10 +54,8 @@ class Surroundings:
         os.chdir(self._home)
         os.umask(self._umask)
         self._put_environment()
-        for get, put, value in self._switches:
-            if get() != value:
-                put(value)
-        _put_handlers(self._handlers)
+        self._put_switches()
+        self._put_handlers()
         self._put_standard()
         for name, stream in self._streams:
             if stream.closed:
@@ -67,9 +69,23 @@ class Surroundings:
             variables: Any = os.environb if os.supports_bytes_environ else os.environ
             variables.update(self._environment)
 
+    def _put_switches(self) -> None:
+        if [get() for get in _SWITCHES] != self._switches:
+            for (get, put), value in zip(_SWITCHES.items(), self._switches, strict=True):
+                if get() != value:
+                    put(value)
+
+    def _put_handlers(self) -> None:
+        if _stop_timer is not None:
+            _stop_timer(0)
+        if any(map(is_not, map(_handler, _SIGNALS), self._handlers)):
+            for number, handler in zip(_SIGNALS, self._handlers, strict=True):
+                if handler is not None and _handler(number) is not handler:
+                    signal.signal(number, handler)
+
     def _put_standard(self) -> None:
-        for number, kept, identity in self._standard:
-            if _identity(number) != identity:
+        if _files(self._numbers) != self._files:
+            for number, kept in zip(self._numbers, self._kept, strict=True):
                 with contextlib.suppress(OSError):
                     os.dup2(kept, number)
 
@@ -80,25 +96,24 @@ def _variables() -> dict[Any, Any]:
     return kept.copy()
 
 
-def _identity(number: int) -> tuple[int, int] | None:
-    """Tell which file a descriptor is; None: none."""
+def _is_open(number: int) -> bool:
     try:
-        status = os.fstat(number)
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def _files(numbers: list[int]) -> list[Any] | None:
+    """Tell which files the descriptors are, by inode and device; None: one of them is closed."""
+    try:
+        return [os.fstat(number)[1:3] for number in numbers]
     except OSError:
         return None
-    return status.st_dev, status.st_ino
 
 
 def _opened(name: str) -> TextIO:
     return open(_STREAMS[name], "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
-
-
-def _put_handlers(handlers: list[tuple[int, Any]]) -> None:
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    for number, handler in handlers:
-        if handler is not None and _handler(number) is not handler:
-            signal.signal(number, handler)
 
 
 def _umask() -> int:
@@ -119,13 +134,13 @@ def _set_locale(before: str | None) -> None:
             module.setlocale(module.LC_ALL, before)
 
 
-_SWITCHES: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = [
-    (sys.gettrace, sys.settrace),
-    (sys.getprofile, sys.setprofile),
-    (sys.getrecursionlimit, sys.setrecursionlimit),
-    (sys.getswitchinterval, sys.setswitchinterval),
-    (socket.getdefaulttimeout, socket.setdefaulttimeout),
-    (gc.isenabled, lambda was_enabled: gc.enable() if was_enabled else gc.disable()),
-    (_locale, _set_locale),
-]
+_SWITCHES: dict[Callable[[], Any], Callable[[Any], Any]] = {
+    sys.gettrace: sys.settrace,
+    sys.getprofile: sys.setprofile,
+    sys.getrecursionlimit: sys.setrecursionlimit,
+    sys.getswitchinterval: sys.setswitchinterval,
+    socket.getdefaulttimeout: socket.setdefaulttimeout,
+    gc.isenabled: lambda was_enabled: gc.enable() if was_enabled else gc.disable(),
+    _locale: _set_locale,
+}
 """How each is asked, and how it is put back."""

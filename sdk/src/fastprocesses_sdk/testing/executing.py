@@ -244,14 +244,7 @@ def _concluded(answer: Result | Problem, recorder: Recorder) -> Run:
     if recorder.stop is not None:
         raise recorder.stop
     if isinstance(answer, Result):
-        return recorder.returned(
-            {
-                name: EncodedOutput(
-                    form=value.form, media_type=value.media_type, data=value.data, path=value.path
-                )
-                for name, value in answer.outputs.items()
-            }
-        )
+        return recorder.returned(answer.outputs)
     if answer.kind == "declared":
         raise ProcessError(
             answer.detail, title=answer.title, status=answer.status, type=answer.type, input=answer.input
