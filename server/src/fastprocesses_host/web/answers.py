@@ -72,9 +72,11 @@ async def answer(
         applied: What Preference-Applied says besides what the plan says.
     """
     headers: dict[str, str] = {}
-    etag = _etag_of_read(request, job.id, type(plan).__name__, plan, offered, urls_of(request).base)
-    if _links(request) == "signed":
-        etag = ""  # the links in it are others each time, and the old ones end
+    etag = ""
+    if (
+        request.method != "POST" and _links(request) != "signed"
+    ):  # then its links are others each time, and end
+        etag = _etag_of_read(request, job.id, type(plan).__name__, plan, offered, urls_of(request).base)
     if is_known(request, etag):
         return not_modified(etag)
     if told := [*applied, *(_applied(request, plan) if isinstance(plan, Document) else ())]:
@@ -272,7 +274,12 @@ async def _document(
         if part.by_reference:
             pieces.append(await _reference(request, job, part.output_id, offered))
         else:
-            pieces += await _inline(request, job, part.output_id)
+            output_id = part.output_id
+            pieces += (
+                [inline_member(job.outputs[output_id], job.values[output_id])]
+                if output_id in job.values
+                else await _inline(request, job, output_id)
+            )
     pieces.append(b"}" if pieces else b"{}")
     return await _respond(request, job, pieces, {**headers, "Content-Type": JSON})
 

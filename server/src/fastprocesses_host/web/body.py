@@ -11,7 +11,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fastprocesses_host.ogc.exceptions import BodyTooLarge, UnsupportedMediaType
-from fastprocesses_host.web.coding import coding_of_body, decode
+from fastprocesses_host.web.coding import Coding, coding_of_body, decode
+from fastprocesses_host.web.head import Head, head_of
 from fastprocesses_host.web.long_strings import BodyInParts
 
 BODY_SECONDS: Final = 30.0
@@ -206,8 +207,7 @@ async def read_json_body(request: Request, parts: BodyInParts | None = None) -> 
         UnsupportedMediaType: 415, the headers say that it is something else.
         BodyTooLarge: 413. InvalidParameterValue: 400, it is not compressed as the headers say.
     """
-    coding = coding_of_body(request.headers.getlist("content-encoding"))
-    check_content_type(request.headers.get("content-type", ""))
+    coding = head_of(request).once(_coding)
     if coding is None and parts is not None:
         return await _read_into(parts, request)
     body = await _whole(request)
@@ -216,6 +216,12 @@ async def read_json_body(request: Request, parts: BodyInParts | None = None) -> 
     state = request.app.state
     decoding = partial(decode, body, coding, max_bytes=state.settings.max_body_bytes)
     return await to_thread.run_sync(decoding, limiter=state.parsing)
+
+
+def _coding(head: Head) -> Coding | None:
+    coding = coding_of_body(head.values(b"content-encoding"))
+    check_content_type(head.first(b"content-type"))
+    return coding
 
 
 async def _whole(request: Request) -> bytes:
