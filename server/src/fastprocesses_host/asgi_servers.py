@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, cast
 
 from starlette.types import ASGIApp
 
-from fastprocesses_host.draining import FAREWELL_SECONDS, Drain
+from fastprocesses_host.draining import FAREWELL_SECONDS, Drain, ServingLoop
 from fastprocesses_host.exits import Exit, StartError
+from fastprocesses_host.gathering import counted
 from fastprocesses_host.settings import ServerName
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ async def _serve_hypercorn(app: ASGIApp, listen_fd: int, drain: Drain) -> None:
     from hypercorn.asyncio import serve as serve_hypercorn
 
     config = hypercorn_config(listen_fd)
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, ServingLoop):
+        # hypercorn makes two tasks and a timer for each answer, to close its connection in case nothing follows.
+        app, config.keep_alive_timeout = counted(app), None  # type: ignore[assignment]
+        loop.close_idle_connections(KEEP_ALIVE_SECONDS)
 
     def ask_to_close() -> None:
         config.keep_alive_max_requests = 0
