@@ -18,7 +18,7 @@ from fastprocesses_host.inputs import CheckedInput, check_request, has_reference
 from fastprocesses_host.ogc.conformance import part1_v10, part1_v20
 from fastprocesses_host.ogc.exceptions import InvalidParameterValue
 from fastprocesses_host.ogc.execute import ExecuteRequest, parse_execute_request
-from fastprocesses_host.ogc.jobs import Job, Status, status_info
+from fastprocesses_host.ogc.jobs import Job, Status, status_and_link
 from fastprocesses_host.ogc.preferences import ModeChoice, Preferences, choose_mode
 from fastprocesses_host.ogc.processes import control_options
 from fastprocesses_host.ogc.repeats import PLAIN, Repeats, read_repeats
@@ -227,7 +227,7 @@ def _accepted(request: Request, job: Job, choice: ModeChoice) -> Response:
     headers = {"Location": urls.job(job.id)}
     if choice.applied:
         headers["Preference-Applied"] = ", ".join(choice.applied)
-    return respond(request, status_info(job, urls), status=201, headers=headers)
+    return respond(request, status_and_link(job, urls)[0], status=201, headers=headers)
 
 
 ROUTES: Final = (resource("/processes/{process_id}/execution", post=execute, negotiated=False),)
