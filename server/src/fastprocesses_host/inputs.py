@@ -163,8 +163,10 @@ def _read_inputs(
 ) -> tuple[dict[str, CheckedInput], list[Fault]]:
     described = process.description.inputs
     checked: dict[str, CheckedInput] = {}
-    faults = list(_unknown("input", inputs, described))
+    faults = list(_unknown("input", inputs, described)) if inputs.keys() - described.keys() else []
     for input_id, description in described.items():
+        if input_id not in inputs and description.min_occurs == 0:
+            continue
         try:
             read = _read_input(process.input_schemas[input_id], description, inputs.get(input_id), files)
         except Rejected as rejected:
@@ -448,7 +450,9 @@ def _items(raw: Raw) -> list[Raw]:
 
 
 def _asked_faults(process: OfferedProcess, asked: AskedResults) -> list[Fault]:
-    wanted = asked.outputs or {}
+    wanted = asked.outputs
+    if not wanted:
+        return []
     faults = list(_unknown("output", wanted, process.description.outputs))
     for output_id in process.description.outputs:
         if output_id in wanted:

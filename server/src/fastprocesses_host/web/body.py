@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from functools import partial
 from typing import Any, Final
+from weakref import ref
 
 from anyio import to_thread
 from starlette.exceptions import HTTPException
@@ -53,7 +54,9 @@ class BodyLimits:
         if scope["type"] != "http" or not may_have_body(scope):
             return self.app(scope, receive, send)
         body = _Body(self, scope, receive, send)
-        scope[_BODY] = body
+        scope[_BODY] = ref(
+            body
+        )  # it knows the server's stream, which has the scope: no circle for the collector
         return self.app(scope, body.receive, body.send)
 
     def watch(self, body: "_Body") -> None:
@@ -84,8 +87,8 @@ _BODY: Final = "fastprocesses_host.body"
 
 def take_larger_body(request: Request, max_bytes: int) -> None:
     """Let the body of a request be larger than others, and slower; it is read as a stream afterwards."""
-    body: _Body | None = request.scope.get(_BODY)
-    if body is not None:
+    found: ref[_Body] | None = request.scope.get(_BODY)
+    if found is not None and (body := found()) is not None:
         body.max_bytes, body.slowest_bytes_per_second = max_bytes, SLOWEST_UPLOAD_BYTES_PER_SECOND
 
 
@@ -184,7 +187,10 @@ def may_have_body(scope: Scope) -> bool:
     """Tell whether a body may follow: HTTP/1.1 says so in a header, later versions do not have to."""
     if not scope.get("http_version", "1.1").startswith("1"):
         return True
-    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+    for name, _ in scope["headers"]:  # noqa: SIM110 - any() would make a generator for each request
+        if name in (b"content-length", b"transfer-encoding"):
+            return True
+    return False
 
 
 def declared_length(scope: Scope) -> int:
