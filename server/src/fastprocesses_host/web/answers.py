@@ -268,20 +268,29 @@ async def _document(
     """Answer a results document (/req/core/process-execute-sync-document, results.yaml)."""
     if plan.profile:
         headers["Link"] = _PROFILE_HEADER
+    if (small := _small_document(job, plan)) is not None:
+        return Response(small, 200, headers, JSON)
     pieces: list[_Piece] = []
     for part in plan.members:
         pieces.append((b"," if pieces else b"{") + msgspec.json.encode(part.output_id) + b":")
         if part.by_reference:
             pieces.append(await _reference(request, job, part.output_id, offered))
         else:
-            output_id = part.output_id
-            pieces += (
-                [inline_member(job.outputs[output_id], job.values[output_id])]
-                if output_id in job.values
-                else await _inline(request, job, output_id)
-            )
+            pieces += await _inline(request, job, part.output_id)
     pieces.append(b"}" if pieces else b"{}")
     return await _respond(request, job, pieces, {**headers, "Content-Type": JSON})
+
+
+def _small_document(job: Job, plan: Document) -> bytes | None:
+    """Write a document whose values all came with the job; None: some are elsewhere, or linked to."""
+    members = []
+    for part in plan.members:
+        output_id = part.output_id
+        if part.by_reference or output_id not in job.values:
+            return None
+        value = inline_member(job.outputs[output_id], job.values[output_id])
+        members.append(msgspec.json.encode(output_id) + b":" + value)
+    return b"{" + b",".join(members) + b"}"
 
 
 async def _inline(request: Request, job: Job, output_id: str) -> list[_Piece]:
