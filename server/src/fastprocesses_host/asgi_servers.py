@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fastprocesses_host.draining import FAREWELL_SECONDS, Drain, ServingLoop
 from fastprocesses_host.exits import Exit, StartError
-from fastprocesses_host.gathering import counted
+from fastprocesses_host.gathering import current_connection
 from fastprocesses_host.settings import ServerName
 
 if TYPE_CHECKING:
@@ -75,6 +75,23 @@ async def _serve_hypercorn(app: ASGIApp, listen_fd: int, drain: Drain) -> None:
         config.graceful_timeout = await drain.last_requests(ask_to_close)
 
     await serve_hypercorn(cast("Framework", app), config, shutdown_trigger=last_requests)
+
+
+def counted(app: ASGIApp) -> ASGIApp:
+    """Have the connections by which requests come to an application know of them while they are answered."""
+
+    async def count(scope: Scope, receive: Receive, send: Send) -> None:
+        connection = current_connection()
+        if connection is None:
+            await app(scope, receive, send)
+            return
+        connection.begin()
+        try:
+            await app(scope, receive, send)
+        finally:
+            connection.end()
+
+    return count
 
 
 def hypercorn_config(listen_fd: int) -> "Config":

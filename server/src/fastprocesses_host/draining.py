@@ -41,7 +41,7 @@ class ServingLoop(_BaseLoop):
         return server
 
     def close_idle_connections(self, seconds: float) -> None:
-        """Close connections from now on by which no request came for so long; for what is served by `counted`."""
+        """Close connections from now on by which no request came for so long; for applications that are `counted`."""
         for connection in [each for each in self._opened if each.is_idle(seconds)]:
             connection.close()
         self.call_later(min(_LOOK_SECONDS, seconds / 4), self.close_idle_connections, seconds)

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 _MOST_BYTES = 64 * 1024
 
 
@@ -109,18 +107,6 @@ def gathered(
 _connection: Final[ContextVar[Gathering | None]] = ContextVar("connection", default=None)
 
 
-def counted(app: ASGIApp) -> ASGIApp:
-    """Have the connections by which requests come to an application know of them while they are answered."""
-
-    async def count(scope: Scope, receive: Receive, send: Send) -> None:
-        connection = _connection.get()
-        if connection is None:
-            await app(scope, receive, send)
-            return
-        connection.begin()
-        try:
-            await app(scope, receive, send)
-        finally:
-            connection.end()
-
-    return count
+def current_connection() -> Gathering | None:
+    """Give the connection for which the running task works; None: for none."""
+    return _connection.get()
