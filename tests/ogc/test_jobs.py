@@ -4,8 +4,16 @@ from datetime import datetime
 
 import msgspec
 import pytest
-from fastprocesses_host.ogc.jobs import JobProblem, Status, job_list, status_info, timestamp
-from fastprocesses_host.ogc.links import EVENTS, REL, Urls
+from fastprocesses_host.ogc.jobs import (
+    AskedResults,
+    JobProblem,
+    Status,
+    job_list,
+    status_and_link,
+    status_info,
+    timestamp,
+)
+from fastprocesses_host.ogc.links import EVENTS, REL, Urls, link_header
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -172,3 +180,24 @@ def test_times_have_milliseconds_and_z(milliseconds):
     assert len(text) == 24
     assert text.endswith("Z")
     assert round(datetime.fromisoformat(text).timestamp() * 1000) == milliseconds
+
+
+@pytest.mark.parametrize("urls", [URLS, PAGES])
+@pytest.mark.parametrize("status", list(Status))
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"asked": AskedResults(outputs={})},
+        {"has_results": False},
+        {"keeps_inputs": True},
+        {"listed": False},
+    ],
+)
+def test_links_that_were_written_once_are_those_of_each_job(urls, status, told):
+    for job_id in ("01a20601-17a6-7415-8d94-a6d85f15f293", "01a20601-17a6-7415-8d94-a6d85f15f294"):
+        made = job(id=job_id, status=status, **told)
+        usual = status_info(made, urls)
+        written, link = status_and_link(made, urls)
+        assert msgspec.json.encode(written) == msgspec.json.encode(usual)
+        assert link == link_header(usual.links)

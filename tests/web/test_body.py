@@ -1,11 +1,14 @@
 """Bodies that are too large, too slow, or that nobody reads, over real sockets."""
 
+import asyncio
+import gc
 import socket
+import weakref
 from contextlib import closing
 
 import pytest
 from fastprocesses_host.ogc.exceptions import OGCException, UnsupportedMediaType
-from fastprocesses_host.web.body import BodyLimits, check_content_type
+from fastprocesses_host.web.body import BodyLimits, check_content_type, take_larger_body
 from fastprocesses_host.web.problems import Problems, render_problem
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,6 +16,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
 MAX_BYTES = 100_000
 
@@ -126,3 +130,52 @@ def test_json_is_taken(content_type):
 def test_anything_else_is_415(content_type):
     with pytest.raises(UnsupportedMediaType):
         check_content_type(content_type)
+
+
+class Stream:
+    """What a server has of a request: like hypercorn's it holds the scope, and the scope must not hold it."""
+
+    def __init__(self) -> None:
+        headers = [(b"content-length", b"2")]
+        self.scope: Scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+
+    async def receive(self) -> Message:
+        return {"type": "http.request", "body": b"{}"}
+
+    async def send(self, message: Message) -> None:
+        pass
+
+
+async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+    take_larger_body(Request(scope, receive), 10)
+    await receive()
+    await send({"type": "http.response.body", "body": b""})
+
+
+def test_a_request_leaves_nothing_for_the_garbage_collector() -> None:
+    async def scenario() -> weakref.ref[Stream]:
+        stream = Stream()
+        await BodyLimits(reading, max_bytes=2)(stream.scope, stream.receive, stream.send)
+        return weakref.ref(stream)
+
+    gc.disable()
+    try:
+        assert asyncio.run(scenario())() is None
+    finally:
+        gc.enable()
+
+
+def test_a_cancellation_of_a_request_whose_body_is_waited_for_stays_one() -> None:
+    async def never() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def scenario() -> bool:
+        stream = Stream()
+        handling = asyncio.ensure_future(BodyLimits(reading, max_bytes=2)(stream.scope, never, stream.send))
+        await asyncio.sleep(0)
+        handling.cancel()
+        await asyncio.wait([handling])
+        return handling.cancelled()
+
+    assert asyncio.run(scenario())

@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from anyio import CapacityLimiter
 from starlette.applications import Starlette
+from starlette.datastructures import State
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
@@ -95,6 +97,7 @@ def create_app(settings: Settings, *, host: Host | None = None) -> Starlette:
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
+    app.state = cast("State", SimpleNamespace())  # whose attributes are no calls; each request asks for many
     app.state.settings = settings
     app.state.host = host or NotServing(_NOT_STARTED)
     app.state.conformance = conformance_classes(resource.CONFORMANCE for resource in RESOURCES)

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fastprocesses_host.draining import FAREWELL_SECONDS, Drain
+from fastprocesses_host.draining import FAREWELL_SECONDS, Drain, ServingLoop
 from fastprocesses_host.exits import Exit, StartError
+from fastprocesses_host.gathering import current_connection
 from fastprocesses_host.settings import ServerName
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ async def _serve_hypercorn(app: ASGIApp, listen_fd: int, drain: Drain) -> None:
     from hypercorn.asyncio import serve as serve_hypercorn
 
     config = hypercorn_config(listen_fd)
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, ServingLoop):
+        # hypercorn makes two tasks and a timer for each answer, to close its connection in case nothing follows.
+        app, config.keep_alive_timeout = counted(app), None  # type: ignore[assignment]
+        loop.close_idle_connections(KEEP_ALIVE_SECONDS)
 
     def ask_to_close() -> None:
         config.keep_alive_max_requests = 0
@@ -69,6 +75,23 @@ async def _serve_hypercorn(app: ASGIApp, listen_fd: int, drain: Drain) -> None:
         config.graceful_timeout = await drain.last_requests(ask_to_close)
 
     await serve_hypercorn(cast("Framework", app), config, shutdown_trigger=last_requests)
+
+
+def counted(app: ASGIApp) -> ASGIApp:
+    """Have the connections by which requests come to an application know of them while they are answered."""
+
+    async def count(scope: Scope, receive: Receive, send: Send) -> None:
+        connection = current_connection()
+        if connection is None:
+            await app(scope, receive, send)
+            return
+        connection.begin()
+        try:
+            await app(scope, receive, send)
+        finally:
+            connection.end()
+
+    return count
 
 
 def hypercorn_config(listen_fd: int) -> "Config":

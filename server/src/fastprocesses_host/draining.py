@@ -14,10 +14,12 @@ try:
 except ImportError:
     from asyncio import SelectorEventLoop as _BaseLoop  # type: ignore[assignment]
 
-from fastprocesses_host.gathering import gathered
+from fastprocesses_host.gathering import Gathering, gathered
 
 LAST_REQUEST_SECONDS = 1.0
 """How long connections on which nothing is asked stay open: a request may be on its way, and is to be answered."""
+_LOOK_SECONDS = 5.0
+"""Idle connections are looked for so often."""
 FAREWELL_SECONDS = 1.0
 """How long the last answers may take to be written."""
 
@@ -28,12 +30,21 @@ class ServingLoop(_BaseLoop):
     def __init__(self) -> None:
         super().__init__()
         self._accepting: list[Any] = []
+        self._opened: set[Gathering] = set()
 
     async def create_server(self, protocol_factory: Any, *arguments: Any, **options: Any) -> Any:
         """Create a server, and remember it."""
-        server = await super().create_server(gathered(protocol_factory, self), *arguments, **options)
+        server = await super().create_server(
+            gathered(protocol_factory, self, self._opened), *arguments, **options
+        )
         self._accepting.append(server)
         return server
+
+    def close_idle_connections(self, seconds: float) -> None:
+        """Close connections from now on by which no request came for so long; for applications that are `counted`."""
+        for connection in [each for each in self._opened if each.is_idle(seconds)]:
+            connection.close()
+        self.call_later(min(_LOOK_SECONDS, seconds / 4), self.close_idle_connections, seconds)
 
     async def accept_no_more(self) -> None:
         """Close what listens; connections made before are served on."""

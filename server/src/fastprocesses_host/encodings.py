@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -17,16 +18,16 @@ _BBOX_BYTES = 2_000
 """No bounding box is longer than this."""
 
 
-def _always(value: OutputValue, schema: Mapping[str, Any]) -> bool:
+def _always(media_type: str, scalar: bool) -> bool:
     return True
 
 
-def _is_scalar_json(value: OutputValue, schema: Mapping[str, Any]) -> bool:
-    return value.media_type == JSON and is_scalar(schema)
+def _is_scalar_json(media_type: str, scalar: bool) -> bool:
+    return media_type == JSON and scalar
 
 
-def _has_media_type_of_its_own(value: OutputValue, schema: Mapping[str, Any]) -> bool:
-    return value.media_type != JSON
+def _has_media_type_of_its_own(media_type: str, scalar: bool) -> bool:
+    return media_type != JSON
 
 
 def _as_text(document: bytes) -> bytes:
@@ -42,8 +43,8 @@ class Encoding(Struct, frozen=True):
     form: str
     media_type: str = ""
     """Empty: the value's own."""
-    fits: Callable[[OutputValue, Mapping[str, Any]], bool] = _always
-    """Whether a value whose output has such a schema can be written so."""
+    fits: Callable[[str, bool], bool] = _always
+    """Whether a value of such a media type, which is a scalar by its schema or not, can be written so."""
     write: Callable[[bytes], bytes] | None = None
     """None: the bytes stay as they are stored, so that they can be streamed."""
 
@@ -65,8 +66,13 @@ def offered_media_types(value: OutputValue, schema: Mapping[str, Any] | None = N
         value: The value.
         schema: Of the output; without it a scalar is offered as JSON alone.
     """
-    rows = (row for row in ENCODINGS if row.form == value.form and row.fits(value, schema or {}))
-    return [row.media_type or value.media_type for row in rows]
+    return list(_offered(value.form, value.media_type, bool(schema) and is_scalar(schema or {})))
+
+
+@lru_cache(maxsize=256)
+def _offered(form: str, media_type: str, scalar: bool) -> tuple[str, ...]:
+    rows = (row for row in ENCODINGS if row.form == form and row.fits(media_type, scalar))
+    return tuple(row.media_type or media_type for row in rows)
 
 
 def offered_outputs(

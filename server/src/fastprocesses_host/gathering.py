@@ -1,12 +1,14 @@
-"""Answers that leave in one piece: what is written to a connection in one turn of the event loop goes out together.
+"""Connections of a server as our event loop has them: answers leave in one piece, and idle ones are closed.
 
 Servers write the head of an answer and its body one by one. Each write is a call of the system, a packet and a
-wake-up of the client; for a short answer that is a good part of all its work.
+wake-up of the client; for a short answer that is a good part of all its work. And they keep a timer, or a task, for
+each connection on which nothing is asked, made anew after each answer; one look at all of them now and then will do.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final
 
 _MOST_BYTES = 64 * 1024
 
@@ -19,6 +21,22 @@ class Gathering:
         self._loop = loop
         self._waiting: list[bytes] = []
         self._length = 0
+        self._requests = 0
+        self._idle_since = loop.time()
+        self.is_closing = transport.is_closing  # asked for with every write
+
+    def begin(self) -> None:
+        """Count a request that came by this connection, until `end`."""
+        self._requests += 1
+
+    def end(self) -> None:
+        """Count one request less."""
+        self._requests -= 1
+        self._idle_since = self._loop.time()
+
+    def is_idle(self, seconds: float) -> bool:
+        """Tell whether nothing was asked for so long."""
+        return not self._requests and self._loop.time() - self._idle_since >= seconds
 
     def write(self, data: bytes) -> None:
         """Write with what else is written in this turn; at once when it gets long, so that senders are slowed down."""
@@ -59,13 +77,36 @@ class Gathering:
             self._transport.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
 
 
-def gathered(make_protocol: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> Callable[[], Any]:
-    """Have the protocols of a server write through a `Gathering`."""
+def gathered(
+    make_protocol: Callable[[], Any], loop: asyncio.AbstractEventLoop, opened: set[Gathering]
+) -> Callable[[], Any]:
+    """Have the protocols of a server write through a `Gathering`; those of open connections are in `opened`."""
 
     def make() -> Any:
         protocol = make_protocol()
-        connection_made = protocol.connection_made
-        protocol.connection_made = lambda transport: connection_made(Gathering(transport, loop))
+        connection_made, connection_lost = protocol.connection_made, protocol.connection_lost
+
+        def made(transport: Any) -> None:
+            connection = Gathering(transport, loop)
+            opened.add(connection)
+            _connection.set(connection)  # the tasks that the server makes for the connection inherit it
+
+            def lost(error: Exception | None) -> None:
+                opened.discard(connection)
+                connection_lost(error)
+
+            protocol.connection_lost = lost
+            connection_made(connection)
+
+        protocol.connection_made = made
         return protocol
 
     return make
+
+
+_connection: Final[ContextVar[Gathering | None]] = ContextVar("connection", default=None)
+
+
+def current_connection() -> Gathering | None:
+    """Give the connection for which the running task works; None: for none."""
+    return _connection.get()

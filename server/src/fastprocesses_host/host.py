@@ -5,7 +5,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import msgspec
@@ -91,6 +91,7 @@ _BACKWARDS, _BACKWARDS_FROM = "-", "="
 """Before the id in a cursor: towards newer jobs, without or with the job itself."""
 _DIRECTIONS = (_BACKWARDS, _BACKWARDS_FROM)
 _EVERY_JOB = JobFilters()
+_NOTHING_ELSEWHERE: Mapping[str, int] = MappingProxyType({})
 _FULL_QUEUES = {
     "full": "Too many jobs are waiting. Try again later.",
     "process-full": "Too many jobs of this process are waiting. Try again later.",
@@ -105,6 +106,15 @@ class JobPage(Struct, frozen=True, kw_only=True):
     jobs: list[Job]
     next: str = ""
     prev: str = ""
+
+
+class _Terms(Struct, frozen=True):
+    """What all jobs of a process have in common that are executed in one way."""
+
+    process: OfferedProcess
+    queue: str
+    limits: Limits
+    keep_inputs: bool
 
 
 class Host:
@@ -128,6 +138,7 @@ class Host:
         self._unreadable: set[str] = set()
         self._ids = JobIds()
         self._clock_offset_ms = 0
+        self._terms: dict[tuple[str, bool, bool], _Terms] = {}
         self._waiting = Waiting()
         self.watched = Watched(
             lambda job_id: self._store.follow(self._keys.changes(job_id)),
@@ -507,6 +518,15 @@ class Host:
                     f"The input {name} has {length} bytes; {limit} is the most a value may have."
                 )
 
+    def _kept_inline(self, inputs: Mapping[str, CheckedInput]) -> dict[str, StoredInput] | None:
+        """Give small inputs as they are stored, for which there is nothing to do; None if any is not."""
+        most, stored = self.settings.max_inline_bytes, {}
+        for name, value in inputs.items():
+            if value.referenced or value.file or len(value.data) > most:
+                return None
+            stored[name] = StoredInput(value.data, value.media_type)
+        return stored
+
     async def _store_inputs(
         self, job_id: str, inputs: Mapping[str, CheckedInput], caller: str
     ) -> dict[str, StoredInput]:
@@ -548,7 +568,10 @@ class Host:
         )
 
     def _new_id(self) -> str:
-        return self._ids.make(time.time_ns() // 1_000_000 + self._clock_offset_ms)
+        return self._ids.make(self._now_ms())
+
+    def _now_ms(self) -> int:
+        return time.time_ns() // 1_000_000 + self._clock_offset_ms
 
     def _new_job(
         self,
@@ -558,33 +581,43 @@ class Host:
         caller: str = ANYBODY,
         subscriber: Subscriber | None = None,
     ) -> NewJob:
-        settings = self.settings
+        settings, now_ms = self.settings, self._now_ms()
         subscriber = subscriber if subscriber and subscriber.wants_calls else None
-        needs_address = subscriber is not None or wants_references(asked)
-        listed = choice.mode != "sync" or settings.record_sync_jobs or needs_address
-        is_sync = choice.mode != "async"
-        deadline_ms = (
-            time.time_ns() // 1_000_000 + self._clock_offset_ms + settings.sync_timeout_seconds * 1000
-        )
-        sync_queue, queue = queue_names(process.environment, process.policy.queue)
+        is_sync = choice.mode == "sync"
+        waits = choice.mode != "async"
+        listed = not is_sync or settings.record_sync_jobs or subscriber is not None or wants_references(asked)
+        terms = self._terms_of(process, waits=waits, listed=listed)
         return NewJob(
-            id=self._new_id(),
+            id=self._ids.make(now_ms),
             process_id=process.description.id,
             process_version=process.description.version,
             description_digest=process.digest,
             environment=process.environment,
-            queue=sync_queue if is_sync else queue,
-            mode="sync" if choice.mode == "sync" else "async",
+            queue=terms.queue,
+            mode="sync" if is_sync else "async",
             listed=listed,
-            limits=limits_of(process, settings, listed=listed),
+            limits=terms.limits,
             asked=asked,
             caller=caller,
-            waiting_host=self._id if is_sync else "",
-            deadline_ms=round(deadline_ms) if choice.mode == "sync" else None,
-            keep_inputs=listed and keeps_inputs(process, settings),
+            waiting_host=self._id if waits else "",
+            deadline_ms=round(now_ms + settings.sync_timeout_seconds * 1000) if is_sync else None,
+            keep_inputs=terms.keep_inputs,
             subscriber=subscriber,
             callback_progress_seconds=settings.callback_progress_seconds,
         )
+
+    def _terms_of(self, process: OfferedProcess, *, waits: bool, listed: bool) -> _Terms:
+        key = (process.description.id, waits, listed)
+        terms = self._terms.get(key)
+        if terms is None or terms.process is not process:  # another one has its name since
+            queues = queue_names(process.environment, process.policy.queue)
+            terms = self._terms[key] = _Terms(
+                process,
+                queues[0] if waits else queues[1],
+                limits_of(process, self.settings, listed=listed),
+                listed and keeps_inputs(process, self.settings),
+            )
+        return terms
 
     async def _accept(
         self,
@@ -604,8 +637,12 @@ class Host:
 
     async def _accepted(self, job: NewJob, inputs: Mapping[str, CheckedInput]) -> bool:
         """Tell whether the store took the job; false where its id is of another time than the store's."""
-        stored = await self._store_inputs(job.id, inputs, job.caller)
-        lengths = {value.location: inputs[name].length for name, value in stored.items() if value.location}
+        stored, lengths = self._kept_inline(inputs), _NOTHING_ELSEWHERE
+        if stored is None:
+            stored = await self._store_inputs(job.id, inputs, job.caller)
+            lengths = {
+                value.location: inputs[name].length for name, value in stored.items() if value.location
+            }
         try:
             answer = await self._store.run(
                 operations.accept(job, stored, limits=self._queue_limits, lengths=lengths)
@@ -628,6 +665,8 @@ class Host:
             TooManyRequests, ServiceUnavailable: a limit is reached.
         """
         self._clock_offset_ms = answer.now_ms - time.time_ns() // 1_000_000
+        if answer.outcome == "ok":
+            return
         if answer.outcome == "caller-full":
             raise TooManyRequests(
                 "Too many of your jobs are waiting. Send this again when some of them have ended, or dismiss some.",
@@ -652,11 +691,12 @@ class Host:
         for _ in range(2):
             job = self._new_job(process, asked, choice, caller, subscriber)
             wait = Wait(seconds, disconnected)
-            with self._waiting.of(
-                job.id, wait
-            ):  # before it is accepted: a worker may be faster than the answer
+            self._waiting.enter(job.id, wait)  # before it is accepted: a worker may be faster than the answer
+            try:
                 if await self._accepted(job, inputs):
                     return await self._outcome(job, wait, seconds, is_bounded=is_bounded)
+            finally:
+                self._waiting.leave(job.id, wait)
         raise StoreUnavailable
 
     def _patience(self, choice: ModeChoice) -> tuple[float, bool]:
@@ -813,6 +853,7 @@ class Host:
         shown = choose_offers(names, self._offers)
         if shown != self._shown and shown:
             self._catalog = Catalog.from_announcements(self._offers[name] for name in shown)
+            self._terms.clear()
             self._shown = shown  # from now on the host is ready
             log.info("catalog changed", processes=len(self._catalog.processes))
         for name in self._offers.keys() - names.keys():

@@ -94,14 +94,24 @@ def check_request(
     return checked
 
 
+def has_references(inputs: Mapping[str, CheckedInput]) -> bool:
+    """Tell whether anything is given by reference."""
+    for value in inputs.values():  # noqa: SIM110 - any() would make a generator for each request
+        if value.referenced is not None:
+            return True
+    return False
+
+
 def require_few_references(inputs: Mapping[str, CheckedInput], most: int) -> None:
     """See that no request makes the server speak to others too often.
 
     Raises:
         InvalidParameterValue: there are more than `most` references.
     """
+    if not has_references(inputs):
+        return
     referenced = [value.referenced for value in inputs.values() if value.referenced is not None]
-    if referenced and (count := sum(len(each.hrefs) for each in referenced)) > most:
+    if (count := sum(len(each.hrefs) for each in referenced)) > most:
         raise InvalidParameterValue(
             f"The request gives {count} values by reference; {most} is the most. Give some of them inline."
         )
@@ -153,8 +163,10 @@ def _read_inputs(
 ) -> tuple[dict[str, CheckedInput], list[Fault]]:
     described = process.description.inputs
     checked: dict[str, CheckedInput] = {}
-    faults = list(_unknown("input", inputs, described))
+    faults = list(_unknown("input", inputs, described)) if inputs.keys() - described.keys() else []
     for input_id, description in described.items():
+        if input_id not in inputs and description.min_occurs == 0:
+            continue
         try:
             read = _read_input(process.input_schemas[input_id], description, inputs.get(input_id), files)
         except Rejected as rejected:
@@ -438,7 +450,9 @@ def _items(raw: Raw) -> list[Raw]:
 
 
 def _asked_faults(process: OfferedProcess, asked: AskedResults) -> list[Fault]:
-    wanted = asked.outputs or {}
+    wanted = asked.outputs
+    if not wanted:
+        return []
     faults = list(_unknown("output", wanted, process.description.outputs))
     for output_id in process.description.outputs:
         if output_id in wanted:

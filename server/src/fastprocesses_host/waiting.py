@@ -65,19 +65,27 @@ class Waiting:
 
     def __len__(self) -> int:
         """Tell how many wait."""
-        return len(self._waits) + sum(map(len, self._others.values()))
+        return len(self._waits) + (sum(map(len, self._others.values())) if self._others else 0)
 
     @contextmanager
     def of(self, job_id: str, wait: Wait) -> Iterator[None]:
         """Count somebody as waiting for a job."""
-        if self._waits.setdefault(job_id, wait) is not wait:
-            self._others.setdefault(job_id, []).append(wait)
-        self._arrived.set()
+        self.enter(job_id, wait)
         try:
             yield
         finally:
-            self._leave(job_id, wait)
-            wait.close()
+            self.leave(job_id, wait)
+
+    def enter(self, job_id: str, wait: Wait) -> None:
+        """Count somebody as waiting for a job, until `leave`."""
+        if self._waits.setdefault(job_id, wait) is not wait:
+            self._others.setdefault(job_id, []).append(wait)
+        self._arrived.set()
+
+    def leave(self, job_id: str, wait: Wait) -> None:
+        """Count somebody as waiting no more."""
+        self._leave(job_id, wait)
+        wait.close()
 
     def _leave(self, job_id: str, wait: Wait) -> None:
         others = self._others.get(job_id)
@@ -100,8 +108,9 @@ class Waiting:
         wait = self._waits.get(job_id)
         if wait is not None:
             wait.end(told)
-        for other in self._others.get(job_id, ()):
-            other.end(told)
+        if self._others:
+            for other in self._others.get(job_id, ()):
+                other.end(told)
 
     def send_away(self) -> None:
         """End everybody's wait, since the host stops."""

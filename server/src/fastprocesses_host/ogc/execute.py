@@ -23,6 +23,7 @@ _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _BRACKETS_TO_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _TO_SQUARE = bytes.maketrans(b"{}", b"[]")
 _NULL = Raw(b"null")
+_ALL_OUTPUTS = {"1.0": AskedResults(dialect="1.0"), "2.0": AskedResults(dialect="2.0")}
 _PASSES = 16
 """How many levels of nesting are taken away at the speed of bytes.replace before every bracket is counted."""
 
@@ -45,8 +46,10 @@ class ExecuteRequest(Struct, frozen=True, kw_only=True):
             profile: The profile ogc-results was asked for (negotiation.profile_asked).
         """
         returned = preferences.return_preference if preferences else ""
+        if not (accept or returned or profile):
+            return self
         asked = replace(self.asked, accept=accept, return_preference=returned, profile=profile)
-        return replace(self, asked=asked)
+        return ExecuteRequest(inputs=self.inputs, asked=asked, subscriber=self.subscriber)
 
 
 def parse_execute_request(
@@ -70,6 +73,8 @@ def parse_execute_request(
         InvalidParameterValue: it is not such a request; the detail says what to change.
     """
     inputs, members = _parted(_checked(body, max_depth, max_number_digits))
+    if not members:
+        return ExecuteRequest(inputs=inputs, asked=_ALL_OUTPUTS[default_dialect])
     outputs = _asked_outputs(members)
     response = _response(members)
     marked = response or any(output.transmission_mode for output in (outputs or {}).values())
@@ -161,7 +166,9 @@ def _parted(body: bytes) -> tuple[dict[str, Raw], dict[str, Raw]]:
         members = _members(body)
         return _object(members, "inputs", "an object with a value for each input") or {}, members
     told = {"outputs": found.outputs, "response": found.response, "subscriber": found.subscriber}
-    return found.inputs or {}, {name: raw for name, raw in told.items() if not _is_null(raw)}
+    return found.inputs or {}, {
+        name: raw for name, raw in told.items() if raw is not _NULL and not _is_null(raw)
+    }
 
 
 _body_decoder = msgspec.json.Decoder(_Body)

@@ -5,11 +5,22 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Literal
+from uuid import uuid4
 
+import msgspec
 from fastprocesses_sdk.description import Link
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import UNSET, Raw, Struct, UnsetType, field
 
-from fastprocesses_host.ogc.links import EVENT_STREAM, EVENTS, HTML, JSON, Urls, as_html, page_links
+from fastprocesses_host.ogc.links import (
+    EVENT_STREAM,
+    EVENTS,
+    HTML,
+    JSON,
+    Urls,
+    as_html,
+    link_header,
+    page_links,
+)
 
 
 class Status(StrEnum):
@@ -166,7 +177,7 @@ class StatusInfo(
     """Runs that were begun; of jobs that may have several."""
     reason: str | UnsetType = UNSET
     """Why the job ended without results, or its last run did: `timeout`, `worker-lost`, `crashed`, …"""
-    links: list[Link]
+    links: list[Link] | Raw
 
 
 class JobList(Struct, frozen=True, kw_only=True):
@@ -178,6 +189,48 @@ class JobList(Struct, frozen=True, kw_only=True):
 
 def status_info(job: Job, urls: Urls) -> StatusInfo:
     """Give a job's status info (/req/core/job-success, /rec/core/job-status)."""
+    return _status_info(job, urls, job_links(job, urls))
+
+
+def status_and_link(job: Job, urls: Urls) -> tuple[StatusInfo, str]:
+    """Give a job's status info with its links as they are written, and the Link header that says the same.
+
+    The links of jobs that are alike differ in the ids of these alone, so they are written once.
+    """
+    document, header = _written_links(
+        urls,
+        job.process_id,
+        job.status,
+        has_results=job.has_results and job.asked.outputs != {},
+        keeps_inputs=job.keeps_inputs,
+        listed=job.listed,
+    )
+    links = Raw(document.replace(_ANY_JOB, job.id).encode())
+    return _status_info(job, urls, links), header.replace(_ANY_JOB, job.id)
+
+
+_ANY_JOB = str(uuid4())
+"""Stands for the id of a job in links; new in each process, so that it stands nowhere else."""
+
+
+@lru_cache(maxsize=256)
+def _written_links(
+    urls: Urls, process_id: str, status: Status, *, has_results: bool, keeps_inputs: bool, listed: bool
+) -> tuple[str, str]:
+    job = Job(
+        id=_ANY_JOB,
+        process_id=process_id,
+        status=status,
+        created=0,
+        has_results=has_results,
+        keeps_inputs=keeps_inputs,
+        listed=listed,
+    )
+    links = job_links(job, urls)
+    return msgspec.json.encode(links).decode(), link_header(links)
+
+
+def _status_info(job: Job, urls: Urls, links: list[Link] | Raw) -> StatusInfo:
     return StatusInfo(
         job_id=job.id,
         id=job.id,
@@ -195,7 +248,7 @@ def status_info(job: Job, urls: Urls) -> StatusInfo:
         exception=_told(job.problem) if job.status is Status.FAILED else UNSET,
         attempts=job.attempt if max(job.attempt, job.max_attempts) > 1 else UNSET,
         reason=job.reason if job.reason and job.status is not Status.SUCCESSFUL else UNSET,
-        links=job_links(job, urls),
+        links=links,
     )
 
 

@@ -182,6 +182,8 @@ def plan_formats(description: ProcessDescription, asked: AskedResults, *, negoti
     Raises:
         NotAcceptable: the results can be given in nothing the client accepts.
     """
+    if not asked.accept and asked.outputs is None:
+        return {}  # everything is welcome, and nothing chosen
     wanted = list(description.outputs if asked.outputs is None else asked.outputs)
     one = len(wanted) == 1
     if negotiate and wanted and not _is_document(asked, len(wanted)) and asked.dialect == "2.0":

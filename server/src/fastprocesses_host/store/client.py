@@ -33,6 +33,7 @@ _READS = 32
 """Plain reads of a host at a time, each on a connection of its own: the client library refuses the 101st."""
 _AWAY = (redis.ConnectionError, redis.TimeoutError, OSError)
 """A time-out counts as a lost connection: what was sent may or may not have been done."""
+_ANY_FAILURE = (*_AWAY, redis.RedisError)
 _NOT_READY = (
     redis.exceptions.BusyLoadingError,
     redis.exceptions.ReadOnlyError,
@@ -120,8 +121,21 @@ class AsyncStore:
         if self.is_away:
             raise StoreUnavailable
         try:
-            return operation.parse(await self._answer(operation))
-        except (*_AWAY, redis.RedisError) as error:
+            wire = self._wire
+            if wire is None or wire.lost.done():
+                wire = await self._connected()
+            try:
+                answer = await wire.ask(
+                    "EVALSHA", script_sha(operation.script), 1, self.keys.prefix, *operation.arguments
+                )
+            except redis.ResponseError as error:
+                if not str(error).startswith("NOSCRIPT"):
+                    raise
+                answer = await wire.ask(
+                    "EVAL", script_text(operation.script), 1, self.keys.prefix, *operation.arguments
+                )
+            return operation.parse(answer)
+        except _ANY_FAILURE as error:
             raise self._unavailable(error) from error
 
     async def read(self, command: str, *arguments: str | bytes | int) -> Any:
@@ -206,18 +220,6 @@ class AsyncStore:
         self._followed.discard(channel)
         if self._subscription is not None:
             self._subscription.tell("UNSUBSCRIBE", channel)
-
-    async def _answer(self, operation: Operation[Any]) -> Any:
-        wire = self._wire
-        if wire is None or wire.lost.done():
-            wire = await self._connected()
-        arguments = (1, self.keys.prefix, *operation.arguments)
-        try:
-            return await wire.ask("EVALSHA", script_sha(operation.script), *arguments)
-        except redis.ResponseError as error:
-            if not str(error).startswith("NOSCRIPT"):
-                raise
-            return await wire.ask("EVAL", script_text(operation.script), *arguments)
 
     async def _connected(self) -> Wire:
         """Give the connection, opened anew if it was lost."""

@@ -72,9 +72,11 @@ async def answer(
         applied: What Preference-Applied says besides what the plan says.
     """
     headers: dict[str, str] = {}
-    etag = _etag_of_read(request, job.id, type(plan).__name__, plan, offered, urls_of(request).base)
-    if _links(request) == "signed":
-        etag = ""  # the links in it are others each time, and the old ones end
+    etag = ""
+    if (
+        request.method != "POST" and _links(request) != "signed"
+    ):  # then its links are others each time, and end
+        etag = _etag_of_read(request, job.id, type(plan).__name__, plan, offered, urls_of(request).base)
     if is_known(request, etag):
         return not_modified(etag)
     if told := [*applied, *(_applied(request, plan) if isinstance(plan, Document) else ())]:
@@ -266,6 +268,8 @@ async def _document(
     """Answer a results document (/req/core/process-execute-sync-document, results.yaml)."""
     if plan.profile:
         headers["Link"] = _PROFILE_HEADER
+    if (small := _small_document(job, plan)) is not None:
+        return Response(small, 200, headers, JSON)
     pieces: list[_Piece] = []
     for part in plan.members:
         pieces.append((b"," if pieces else b"{") + msgspec.json.encode(part.output_id) + b":")
@@ -275,6 +279,18 @@ async def _document(
             pieces += await _inline(request, job, part.output_id)
     pieces.append(b"}" if pieces else b"{}")
     return await _respond(request, job, pieces, {**headers, "Content-Type": JSON})
+
+
+def _small_document(job: Job, plan: Document) -> bytes | None:
+    """Write a document whose values all came with the job; None: some are elsewhere, or linked to."""
+    members = []
+    for part in plan.members:
+        output_id = part.output_id
+        if part.by_reference or output_id not in job.values:
+            return None
+        value = inline_member(job.outputs[output_id], job.values[output_id])
+        members.append(msgspec.json.encode(output_id) + b":" + value)
+    return b"{" + b",".join(members) + b"}"
 
 
 async def _inline(request: Request, job: Job, output_id: str) -> list[_Piece]:

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from fastprocesses_host.ogc.links import Urls
+from fastprocesses_host.web.head import Head, head_of
 
 HOST: Final = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9._-]{0,253}[a-z0-9.])?|\[([0-9a-f:.]{2,45})\])(?::([0-9]{1,5}))?",
@@ -44,16 +45,30 @@ def urls_of(request: Request) -> Urls:
     settings, scope = request.app.state.settings, request.scope
     if settings.public_url:
         return _urls(settings.public_url.rstrip("/"), settings.show_job_logs, bool(settings.value_store_url))
-    host = request.headers.get("host") or _socket(scope.get("server"))
+    host = head_of(request).once(_host) or _checked(_socket(scope.get("server")))
+    return _urls_at(
+        scope.get("scheme", "http"),
+        host,
+        scope.get("root_path", ""),
+        settings.show_job_logs,
+        bool(settings.value_store_url),
+    )
+
+
+def _host(head: Head) -> str:
+    host = head.first(b"host")
+    return _checked(host) if host else ""
+
+
+def _checked(host: str) -> str:
     if not is_host(host):
         raise HTTPException(400, "The Host header is not a host name with an optional port.")
-    base = _base(scope.get("scheme", "http"), host, scope.get("root_path", ""))
-    return _urls(base, settings.show_job_logs, bool(settings.value_store_url))
+    return host
 
 
 @lru_cache(maxsize=256)
-def _base(scheme: str, host: str, root_path: str) -> str:
-    return f"{scheme}://{host}{quote(root_path.rstrip('/'))}"
+def _urls_at(scheme: str, host: str, root_path: str, logs: bool, takes_uploads: bool) -> Urls:
+    return _urls(f"{scheme}://{host}{quote(root_path.rstrip('/'))}", logs, takes_uploads)
 
 
 @lru_cache(maxsize=256)

@@ -1,16 +1,19 @@
 """Request bodies: how large and how slow they may be, in which media type they come."""
 
 import asyncio
+from collections.abc import Awaitable
 from functools import partial
-from typing import Final
+from typing import Any, Final
+from weakref import ref
 
 from anyio import to_thread
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fastprocesses_host.ogc.exceptions import BodyTooLarge, UnsupportedMediaType
-from fastprocesses_host.web.coding import coding_of_body, decode
+from fastprocesses_host.web.coding import Coding, coding_of_body, decode
+from fastprocesses_host.web.head import Head, head_of
 from fastprocesses_host.web.long_strings import BodyInParts
 
 BODY_SECONDS: Final = 30.0
@@ -20,6 +23,8 @@ SLOWEST_UPLOAD_BYTES_PER_SECOND: Final = 1024
 """Uploads are for slow connections too; what came of one that was cut is not lost."""
 LINGER_SECONDS: Final = 5.0
 """How long the rest of a body that nobody wants is still taken off the line after the answer."""
+_LOOK_SECONDS: Final = 0.5
+"""Whether a body is too slow is looked at so often, for all at once: a timer for each part costs more than the part."""
 
 
 class BodyLimits:
@@ -41,15 +46,40 @@ class BodyLimits:
         self.max_bytes = max_bytes
         self.seconds = seconds
         self.linger_seconds = linger_seconds
+        self._awaited: set[_Body] = set()
+        self._is_looking = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on, its body watched."""
         if scope["type"] != "http" or not may_have_body(scope):
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
         body = _Body(self, scope, receive, send)
-        scope[_BODY] = body
-        await self.app(scope, body.receive, body.send)
+        scope[_BODY] = ref(
+            body
+        )  # it knows the server's stream, which has the scope: no circle for the collector
+        return self.app(scope, body.receive, body.send)
+
+    def watch(self, body: "_Body") -> None:
+        """Look at a body that is waited for, now and then, until `unwatch`."""
+        self._awaited.add(body)
+        if not self._is_looking:
+            self._is_looking = True
+            self._look_later()
+
+    def unwatch(self, body: "_Body") -> None:
+        """Look at a body no more."""
+        self._awaited.discard(body)
+
+    def _look_later(self) -> None:
+        asyncio.get_running_loop().call_later(min(_LOOK_SECONDS, self.seconds / 4), self._look)
+
+    def _look(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for body in self._awaited:
+            body.look(now)
+        self._is_looking = bool(self._awaited)
+        if self._is_looking:
+            self._look_later()
 
 
 _BODY: Final = "fastprocesses_host.body"
@@ -57,8 +87,8 @@ _BODY: Final = "fastprocesses_host.body"
 
 def take_larger_body(request: Request, max_bytes: int) -> None:
     """Let the body of a request be larger than others, and slower; it is read as a stream afterwards."""
-    body: _Body | None = request.scope.get(_BODY)
-    if body is not None:
+    found: ref[_Body] | None = request.scope.get(_BODY)
+    if found is not None and (body := found()) is not None:
         body.max_bytes, body.slowest_bytes_per_second = max_bytes, SLOWEST_UPLOAD_BYTES_PER_SECOND
 
 
@@ -75,6 +105,8 @@ class _Body:
         self._started = asyncio.get_running_loop().time()
         self._length = 0
         self._ended = False
+        self._waiter: asyncio.Task[Any] | None = None
+        self._is_late = False
 
     async def receive(self) -> Message:
         """Give the next part of the body.
@@ -86,22 +118,41 @@ class _Body:
         if self._ended:
             return await self._receive()
         self._check(self._declared)
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                message = await self._receive()
-        except TimeoutError:
-            raise HTTPException(
-                408, "The body of the request came too slowly. Send it again, over a faster connection."
-            ) from None
+        message = await self._received_in_time()
         self._count(message)
         self._check(self._length)
         return message
 
-    async def send(self, message: Message) -> None:
+    def look(self, now: float) -> None:
+        """Have `receive` fail if it waits although the time is over."""
+        if now >= self._deadline and self._waiter is not None and not self._is_late:
+            self._is_late = True
+            self._waiter.cancel()
+
+    async def _received_in_time(self) -> Message:
+        self._waiter = waiter = asyncio.current_task()
+        self._limits.watch(self)
+        try:
+            return await self._receive()
+        except asyncio.CancelledError:
+            # As asyncio.timeout has it: ours becomes an error, unless somebody else cancels too.
+            if not self._is_late or waiter is None or waiter.uncancel() > 0:
+                raise
+            self._is_late = False
+            raise HTTPException(
+                408, "The body of the request came too slowly. Send it again, over a faster connection."
+            ) from None
+        finally:
+            self._waiter = None
+            self._limits.unwatch(self)
+
+    def send(self, message: Message) -> Awaitable[None]:
         """Pass a part of the answer on; the last one once the body is off the line."""
         if self._ended or message["type"] != "http.response.body" or message.get("more_body"):
-            await self._send(message)
-            return
+            return self._send(message)
+        return self._send_last(message)
+
+    async def _send_last(self, message: Message) -> None:
         # The answer goes out before the rest of the body is read: many clients stop sending when they see it.
         await self._send({**message, "more_body": True})
         discarding = asyncio.create_task(self._discard())
@@ -136,7 +187,10 @@ def may_have_body(scope: Scope) -> bool:
     """Tell whether a body may follow: HTTP/1.1 says so in a header, later versions do not have to."""
     if not scope.get("http_version", "1.1").startswith("1"):
         return True
-    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+    for name, _ in scope["headers"]:  # noqa: SIM110 - any() would make a generator for each request
+        if name in (b"content-length", b"transfer-encoding"):
+            return True
+    return False
 
 
 def declared_length(scope: Scope) -> int:
@@ -159,16 +213,33 @@ async def read_json_body(request: Request, parts: BodyInParts | None = None) -> 
         UnsupportedMediaType: 415, the headers say that it is something else.
         BodyTooLarge: 413. InvalidParameterValue: 400, it is not compressed as the headers say.
     """
-    coding = coding_of_body(request.headers.getlist("content-encoding"))
-    check_content_type(request.headers.get("content-type", ""))
+    coding = head_of(request).once(_coding)
     if coding is None and parts is not None:
         return await _read_into(parts, request)
-    body = await request.body()
+    body = await _whole(request)
     if coding is None:
         return body
     state = request.app.state
     decoding = partial(decode, body, coding, max_bytes=state.settings.max_body_bytes)
     return await to_thread.run_sync(decoding, limiter=state.parsing)
+
+
+def _coding(head: Head) -> Coding | None:
+    coding = coding_of_body(head.values(b"content-encoding"))
+    check_content_type(head.first(b"content-type"))
+    return coding
+
+
+async def _whole(request: Request) -> bytes:
+    """Give all of a body, as `Request.body` does, without a generator."""
+    parts, more = [], True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
 async def _read_into(parts: BodyInParts, request: Request) -> bytes:

@@ -13,7 +13,8 @@ _ONE_SITE = 64
 
 def caller_of(request: Request) -> str:
     """Give who asks: the address of the client, as proxies that are believed tell it."""
-    return caller_at(request.client.host) if request.client else ANYBODY
+    client = request.scope.get("client")
+    return caller_at(client[0]) if client else ANYBODY
 
 
 @lru_cache(maxsize=4096)

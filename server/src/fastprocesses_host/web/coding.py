@@ -17,6 +17,7 @@ from fastprocesses_host.ogc.exceptions import (
     UnsupportedMediaType,
 )
 from fastprocesses_host.ogc.negotiation import parse_media_type
+from fastprocesses_host.web.head import Head, head_of
 from fastprocesses_host.web.render import KeptResponse
 from fastprocesses_host.web.zstandard import (
     DecompressionParameter,
@@ -77,7 +78,11 @@ def choice_of(request: Request) -> Choice:
     Raises:
         NotAcceptable: 406, it accepts neither a coding of ours nor none.
     """
-    choice = choose_coding(",".join(request.headers.getlist("accept-encoding")))
+    return head_of(request).once(_choice)
+
+
+def _choice(head: Head) -> Choice:
+    choice = choose_coding(",".join(head.values(b"accept-encoding")))
     if choice.must and choice.coding is None:
         raise NotAcceptable(["gzip", "zstd", "identity"], what="Content with the codings you accept")
     return choice

@@ -1,7 +1,7 @@
 """Scripts of other sites: which may use the service, and what they may read (Fetch standard, section 3.3)."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
@@ -54,24 +54,29 @@ class CrossOrigin:
         self.origins = frozenset(origin.lower() for origin in origins)
         self.are_all = "*" in self.origins
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer what a browser asks before it sends a request; name the origin in any other answer."""
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        origin = next((value for name, value in scope["headers"] if name == b"origin"), b"").decode("latin-1")
+            return self.app(scope, receive, send)
+        origin = ""
+        for name, value in scope["headers"]:
+            if name == b"origin":
+                origin = value.decode("latin-1")
+                break
         if not origin and self.are_all:
-            await self.app(scope, receive, send)
-        elif origin and scope["method"] == "OPTIONS" and _is_preflight(scope):
-            await (await self._preflight(Request(scope), origin))(scope, receive, send)
-        else:
-            await self._pass_on(origin, scope, receive, send)
+            return self.app(scope, receive, send)
+        if origin and scope["method"] == "OPTIONS" and _is_preflight(scope):
+            return self._answer_preflight(origin, scope, receive, send)
+        return self._pass_on(origin, scope, receive, send)
 
     def _allowed(self, origin: str) -> str:
         """Give the value of Access-Control-Allow-Origin; empty: the origin is not allowed."""
         if self.are_all:
             return "*"
         return origin if origin.lower() in self.origins else ""
+
+    async def _answer_preflight(self, origin: str, scope: Scope, receive: Receive, send: Send) -> None:
+        await (await self._preflight(Request(scope), origin))(scope, receive, send)
 
     async def _preflight(self, request: Request, origin: str) -> Response:
         vary = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
@@ -94,7 +99,7 @@ class CrossOrigin:
     async def _pass_on(self, origin: str, scope: Scope, receive: Receive, send: Send) -> None:
         allowed = self._allowed(origin) if origin else ""
 
-        async def send_named(message: Message) -> None:
+        def send_named(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if allowed:
@@ -102,7 +107,7 @@ class CrossOrigin:
                     headers["Access-Control-Expose-Headers"] = ", ".join(EXPOSED_HEADERS)
                 if not self.are_all:
                     headers.add_vary_header("Origin")
-            await send(message)
+            return send(message)
 
         await self.app(scope, receive, send_named)
 

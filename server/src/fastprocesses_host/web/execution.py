@@ -1,7 +1,7 @@
 """POST `/processes/{id}/execution`: run a process, now or as a job."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -14,17 +14,18 @@ from starlette.responses import Response
 
 from fastprocesses_host.catalog import OfferedProcess
 from fastprocesses_host.encodings import offered_outputs
-from fastprocesses_host.inputs import CheckedInput, check_request
+from fastprocesses_host.inputs import CheckedInput, check_request, has_references
 from fastprocesses_host.ogc.conformance import part1_v10, part1_v20
 from fastprocesses_host.ogc.exceptions import InvalidParameterValue
 from fastprocesses_host.ogc.execute import ExecuteRequest, parse_execute_request
-from fastprocesses_host.ogc.jobs import Job, Status, status_info
+from fastprocesses_host.ogc.jobs import Job, Status, status_and_link
 from fastprocesses_host.ogc.preferences import ModeChoice, Preferences, choose_mode
 from fastprocesses_host.ogc.processes import control_options
 from fastprocesses_host.ogc.repeats import PLAIN, Repeats, read_repeats
 from fastprocesses_host.ogc.results import plan_answer, plan_formats, require_results
 from fastprocesses_host.ogc.subscribers import Subscriber
 from fastprocesses_host.settings import Settings
+from fastprocesses_host.store.values import Values
 from fastprocesses_host.subscribers import check_subscriber
 from fastprocesses_host.uploaded import with_uploads
 from fastprocesses_host.web.answers import answer
@@ -38,6 +39,7 @@ from fastprocesses_host.web.resource import resource
 
 _REPEATS: Final = (b"cache-control", b"idempotency-key")
 _NO_FILES: Final[Mapping[bytes, Path]] = MappingProxyType({})
+_NO_PARTS: Final = nullcontext(None)
 _LARGE_BYTES: Final = 64 * 1024
 """Larger bodies are read and checked in a thread, so that other requests go on.
 
@@ -59,7 +61,7 @@ async def execute(request: Request) -> Response:
     preferences, repeats = preferences_of(request), _repeats_of(request)
     with _parts_of(request, process) as parts:
         execute_request, inputs = await _read(request, process, preferences, parts)
-        inputs = await _with_uploads(request, process, inputs)
+        inputs = await _with_uploads(request, process, inputs) if has_references(inputs) else inputs
         choice = _choose_mode(request, process, execute_request, preferences)
         job = await request.app.state.host.execute(
             process.description.id,
@@ -91,14 +93,15 @@ def _cache_headers(job: Job) -> dict[str, str]:
     return {"Cache-Status": f"fastprocesses; fwd=miss{'; collapsed' if job.is_joined else ''}"}
 
 
-@contextmanager
-def _parts_of(request: Request, process: OfferedProcess) -> Iterator[BodyInParts | None]:
+def _parts_of(request: Request, process: OfferedProcess) -> AbstractContextManager[BodyInParts | None]:
     """Give where long strings of the body go, if any could be an input as they are; they are gone at the end."""
+    values = request.app.state.host.values if process.takes_base64 else None
+    return _NO_PARTS if values is None else _parts_in(values, request)
+
+
+@contextmanager
+def _parts_in(values: Values, request: Request) -> Iterator[BodyInParts]:
     state = request.app.state
-    values = state.host.values if process.takes_base64 else None
-    if values is None:
-        yield None
-        return
     room = state.host.room(caller_of(request))
     longest_bytes = max(_LARGE_BYTES, state.settings.max_inline_bytes)
     parts = BodyInParts(values, longest_bytes=longest_bytes, room=room)
@@ -127,7 +130,7 @@ async def _read(
         )
     if execute_request.subscriber is not None:
         execute_request = _with_subscriber(request, execute_request, execute_request.subscriber)
-    wish = wish_of(request, preferences)
+    wish = wish_of(request)
     return execute_request.with_headers(
         accept=wish.accept, preferences=preferences, profile=wish.profile
     ), inputs
@@ -138,7 +141,7 @@ async def _with_uploads(
 ) -> Mapping[str, CheckedInput]:
     """Put in what was uploaded before, where the request names some."""
     uploads = request.app.state.host.uploads
-    if uploads is None or not any(value.referenced for value in inputs.values()):
+    if uploads is None:
         return inputs
     return await with_uploads(uploads, process, inputs, base=urls_of(request).base)
 
@@ -224,7 +227,7 @@ def _accepted(request: Request, job: Job, choice: ModeChoice) -> Response:
     headers = {"Location": urls.job(job.id)}
     if choice.applied:
         headers["Preference-Applied"] = ", ".join(choice.applied)
-    return respond(request, status_info(job, urls), status=201, headers=headers)
+    return respond(request, status_and_link(job, urls)[0], status=201, headers=headers)
 
 
 ROUTES: Final = (resource("/processes/{process_id}/execution", post=execute, negotiated=False),)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from fastprocesses_host.ogc.conformance import part1_v10
 from fastprocesses_host.ogc.job_filters import NAMES as FILTERS
-from fastprocesses_host.ogc.jobs import Status, job_list, status_info
+from fastprocesses_host.ogc.jobs import Status, job_list, status_and_link, status_info
 from fastprocesses_host.web.base_url import urls_of
 from fastprocesses_host.web.pages import INTERACTIVE_HEADERS, PAGE_HEADERS, Document, page_of
 from fastprocesses_host.web.paging import cursor_of, page_url, self_url
@@ -50,8 +50,8 @@ async def status(request: Request) -> Response:
         NoSuchJob: 404.
     """
     job = await request.app.state.host.job(request.path_params["job_id"])
-    document = status_info(job, urls_of(request))
-    return respond(request, document, headers=_CHANGES | links_as_header(document.links))
+    document, link = status_and_link(job, urls_of(request))
+    return respond(request, document, headers={**_CHANGES, "Link": link})
 
 
 async def dismiss(request: Request) -> Response:

@@ -1,6 +1,7 @@
 """Paths as clients write them."""
 
 import re
+from collections.abc import Awaitable
 from typing import Final
 from urllib.parse import unquote
 
@@ -33,9 +34,9 @@ class ExtraSlashes:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on without the slashes."""
-        if scope["type"] == "http":
+        if scope["type"] == "http" and not _is_plain(scope):
             scope = origin_form(scope)
             root = scope.get("root_path", "").rstrip("/")
             path = _SLASHES.sub("/", _path(scope)).rstrip("/")
@@ -43,7 +44,19 @@ class ExtraSlashes:
                 path += "/"  # the landing page of a service under a path is the one that has the slash
             if path != scope["path"]:
                 scope = {**scope, "path": path}
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)
+
+
+def _is_plain(scope: Scope) -> bool:
+    """Tell whether a path certainly has nothing to be changed, as most have not."""
+    path: str = scope["path"]
+    return (
+        path.startswith("/")
+        and not path.endswith("/")
+        and "//" not in path
+        and scope.get("raw_path") == path.encode()
+        and not scope.get("root_path")
+    )
 
 
 def _path(scope: Scope) -> str:

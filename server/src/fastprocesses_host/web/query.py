@@ -13,6 +13,7 @@ from fastprocesses_host.ogc.links import JSON
 from fastprocesses_host.ogc.negotiation import RESULTS, choose_representation, profile_asked
 from fastprocesses_host.ogc.preferences import Preferences, parse_prefer
 from fastprocesses_host.ogc.results import Wish
+from fastprocesses_host.web.head import Head, head_of
 
 MAX_LIMIT: Final = 10_000
 
@@ -21,7 +22,11 @@ _INTEGER: Final = re.compile(r"[+-]?\d+", re.ASCII)
 
 def accept_of(request: Request) -> str:
     """Give the Accept header, empty without one."""
-    return ",".join(request.headers.getlist("accept"))
+    return head_of(request).once(_accept)
+
+
+def _accept(head: Head) -> str:
+    return ",".join(head.values(b"accept"))
 
 
 def one_value(request: Request, name: str) -> str:
@@ -66,34 +71,45 @@ def filters_of(request: Request) -> JobFilters:
 
 def preferences_of(request: Request) -> Preferences:
     """Give what the Prefer headers say."""
-    return parse_prefer(request.headers.getlist("prefer"))
+    return head_of(request).once(_preferences)
 
 
-def wish_of(request: Request, preferences: Preferences | None = None) -> Wish:
+def _preferences(head: Head) -> Preferences:
+    return parse_prefer(head.values(b"prefer"))
+
+
+def wish_of(request: Request) -> Wish:
     """Give how the results are wanted, by the headers of a request for them and by `f`.
 
     Args:
         request: For results.
-        preferences: Of it, where they have been read before.
 
     Raises:
         InvalidQueryParameter: 400, `f` is no representation. NotAcceptable: 406, one that we do not have.
     """
-    accept, headers = accept_of(request), request.headers
-    preferences = preferences or preferences_of(request)
-    if request.scope["query_string"] and "f" in request.query_params:
-        check_representation(request)
-        accept = JSON
+    head = head_of(request)
+    if not request.scope["query_string"]:
+        return head.once(_wish)
+    profile = one_value(request, "profile")
+    if "f" not in request.query_params:
+        return _wish(head, profile=profile)
+    check_representation(request)
+    return _wish(head, accept=JSON, profile=profile)
+
+
+def _wish(head: Head, *, accept: str | None = None, profile: str = "") -> Wish:
+    accept = _accept(head) if accept is None else accept
+    preferences = _preferences(head)
     return Wish(
         accept=accept,
         return_preference=preferences.return_preference,
         profile=profile_asked(
             RESULTS,
             accept=accept,
-            accept_profile=",".join(headers.getlist("accept-profile")),
+            accept_profile=",".join(head.values(b"accept-profile")),
             preferences=preferences,
-            link=",".join(headers.getlist("link")),
-            query=one_value(request, "profile"),
+            link=",".join(head.values(b"link")),
+            query=profile,
         ),
     )
 

@@ -1,5 +1,6 @@
 """Answers given again as they are: the documents that stay the same until what is offered changes."""
 
+from collections.abc import Awaitable
 from typing import Final
 
 from msgspec import Struct
@@ -43,19 +44,22 @@ class RepeatedAnswers:
         self._bytes = 0
         self._catalog: Catalog | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Repeat an answer, or pass the request on and keep what is answered."""
         words = _words(scope)
         if words is None or (catalog := _offered(scope)) is None:
-            await self.app(scope, receive, send)
-        elif catalog is self._catalog and (answer := self._answers.get(words)):
-            await send({"type": "http.response.start", "status": 200, "headers": answer.headers.copy()})
-            await send({"type": "http.response.body", "body": answer.body})
-        else:
-            recorded = _Recorded(send)
-            await self.app({**scope, _MARK: recorded}, receive, recorded.send)
-            if recorded.is_whole:  # kept for what was offered before it was made, which never comes again
-                self._keep(catalog, words, _Answer(recorded.headers, recorded.body))
+            return self.app(scope, receive, send)
+        if catalog is self._catalog and (answer := self._answers.get(words)):
+            return _repeat(answer, send)
+        return self._record(catalog, words, scope, receive, send)
+
+    async def _record(
+        self, catalog: Catalog, words: _Words, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        recorded = _Recorded(send)
+        await self.app({**scope, _MARK: recorded}, receive, recorded.send)
+        if recorded.is_whole:  # kept for what was offered before it was made, which never comes again
+            self._keep(catalog, words, _Answer(recorded.headers, recorded.body))
 
     def _keep(self, catalog: Catalog, words: _Words, answer: _Answer) -> None:
         """Keep an answer. Of another catalogue, or too many bytes: all others are forgotten."""
@@ -67,6 +71,11 @@ class RepeatedAnswers:
         if words not in self._answers:
             self._answers[words] = answer
             self._bytes += size
+
+
+async def _repeat(answer: _Answer, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": answer.headers.copy()})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 def mark_repeatable(request: Request) -> None:
@@ -86,14 +95,14 @@ class _Recorded:
         self._is_streamed = False
         self.is_repeatable = False
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             self._starts.append(message)
         elif self._body is not None or message.get("more_body", False):
             self._is_streamed, self._body = True, None  # it may be very long
         elif not self._is_streamed:
             self._body = message
-        await self._send(message)
+        return self._send(message)
 
     @property
     def is_whole(self) -> bool:

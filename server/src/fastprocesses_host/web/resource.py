@@ -67,7 +67,7 @@ class Resource:
             response = bodiless(response)
         await response(scope, receive, send)
 
-    async def respond(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Awaitable[Response]:
         """Answer with the handler of the method.
 
         Raises:
@@ -75,15 +75,18 @@ class Resource:
             NotAcceptable: 406, see `representation_of`.
         """
         if request.method == "OPTIONS":
-            return Response(status_code=204, headers={"Allow": ", ".join(sorted(self.allowed))})
+            return self._tell_allowed()
         handler = self.handlers.get(request.method)
         if handler is None:
             raise MethodNotAllowed(request.method, self.allowed)
         if self.page is not None and self._wants_page(request):
-            return await self.page(request, handler)
+            return self.page(request, handler)
         if self.negotiated and self.page is None:
             representation_of(request, has_page=False)
-        return await handler(request)
+        return handler(request)
+
+    async def _tell_allowed(self) -> Response:
+        return Response(status_code=204, headers={"Allow": ", ".join(sorted(self.allowed))})
 
     def _wants_page(self, request: Request) -> bool:
         if self.negotiated:

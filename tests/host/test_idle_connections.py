@@ -1,0 +1,92 @@
+"""Connections by which nothing is asked are closed after a while; those that are in use stay."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+
+import pytest
+from fastprocesses_host import asgi_servers
+from fastprocesses_host.draining import ServingLoop
+from starlette.types import Receive, Scope, Send
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class StoppedByTest:
+    """A drain that begins when a test says so."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
+    async def last_requests(self, ask_to_close: Callable[[], None]) -> float:
+        await self.begun.wait()
+        ask_to_close()
+        return 0.0
+
+
+class Application:
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        self.asked.set()
+        await self.may_answer.wait()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@asynccontextmanager
+async def served(app: Application) -> AsyncIterator[Callable[[], "asyncio.Task[Stream]"]]:
+    drain, listener = StoppedByTest(), socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    serving = asyncio.create_task(
+        asgi_servers.serve("hypercorn", app, listen_fd=listener.detach(), drain=drain)  # type: ignore[arg-type]
+    )
+    try:
+        yield lambda: asyncio.create_task(asyncio.open_connection("127.0.0.1", port))
+    finally:
+        drain.begun.set()
+        await serving
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asgi_servers, "KEEP_ALIVE_SECONDS", 0.05)
+
+
+async def a_busy_one_outlives_an_idle_one() -> None:
+    app = Application()
+    async with asyncio.timeout(20), served(app) as connect:
+        reader, writer = await connect()
+        writer.write(REQUEST)
+        await app.asked.wait()
+        idle_reader, idle_writer = await connect()
+        assert await idle_reader.read() == b""
+        app.may_answer.set()
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+        for each in (writer, idle_writer):
+            each.close()
+
+
+async def one_that_was_used_is_closed_later() -> None:
+    app = Application()
+    app.may_answer.set()
+    async with asyncio.timeout(20), served(app) as connect:
+        reader, writer = await connect()
+        writer.write(REQUEST)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+        assert await reader.read() == b""
+        writer.close()
+
+
+@pytest.mark.parametrize("scenario", [a_busy_one_outlives_an_idle_one, one_that_was_used_is_closed_later])
+def test_only_idle_connections_are_closed(scenario: Callable[[], Coroutine[None, None, None]]) -> None:
+    with asyncio.Runner(loop_factory=ServingLoop) as runner:
+        runner.run(scenario())
