@@ -85,6 +85,16 @@ def job_context(job_id: str, **fields: Any) -> Iterator[None]:
         yield
 
 
+def bind_job(job_id: str) -> None:
+    """Put the job's id on every line that this thread logs, until another one is bound or `unbind_job`."""
+    structlog.contextvars.bind_contextvars(job_id=job_id)
+
+
+def unbind_job() -> None:
+    """Leave the job's id away again."""
+    structlog.contextvars.unbind_contextvars("job_id")
+
+
 def _standard_error() -> TextIO:
     """Give the descriptor itself: Dramatiq replaces `sys.stderr` by a pipe, and copies every line once more."""
     return open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
