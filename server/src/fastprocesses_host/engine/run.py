@@ -172,7 +172,8 @@ class Runs:
         with self._left:
             if self._by_job.get(run.job_id) is run:
                 del self._by_job[run.job_id]
-            self._left.notify_all()
+            if not self._by_job:
+                self._left.notify_all()
 
     def get(self, job_id: str) -> Run | None:
         """Give the run of a job, if it is here."""

@@ -301,7 +301,7 @@ class Store:
             StoreUnavailable: no answer.
         """
         try:
-            return self._wire.ask(*arguments)
+            return self._wire.ask(arguments)
         except (*_AWAY, redis.RedisError) as error:
             raise _told(error) from error
 
@@ -364,18 +364,19 @@ class Store:
     def _answer(self, operation: Operation[Any]) -> Any:
         arguments = (1, self.keys.prefix, *operation.arguments)
         try:
-            return self._wire.ask("EVALSHA", script_sha(operation.script), *arguments)
+            return self._wire.ask(("EVALSHA", script_sha(operation.script), *arguments))
         except redis.ResponseError as error:
             if not str(error).startswith("NOSCRIPT"):
                 raise
-            return self._wire.ask("EVAL", script_text(operation.script), *arguments)
+            return self._wire.ask(("EVAL", script_text(operation.script), *arguments))
 
     @property
     def _wire(self) -> ThreadWire:
         """The connection of this thread."""
-        if not hasattr(self._local, "wire"):
-            self._local.wire = ThreadWire(self.redis.connection_pool)
-        wire: ThreadWire = self._local.wire
+        try:
+            wire: ThreadWire = self._local.wire
+        except AttributeError:
+            wire = self._local.wire = ThreadWire(self.redis.connection_pool)
         return wire
 
 
