@@ -169,7 +169,7 @@ class Runs:
 
     def leave(self, run: Run) -> None:
         """Count a run no longer."""
-        with self._left:
+        with self._lock:
             if self._by_job.get(run.job_id) is run:
                 del self._by_job[run.job_id]
             if not self._by_job:

@@ -315,8 +315,8 @@ class Runner:
         """Write the end of a run; give the ending that it really had, and the next job of the slot."""
         if isinstance(ending, Succeeded):
             lengths = {name: _length(output) for name, output in ending.outputs.items()}
-            if too_large := self._too_large(lengths):
-                ending = too_large
+            if max(lengths.values(), default=0) > self._settings.max_value_bytes:
+                ending = self._too_large(lengths)
             else:
                 try:
                     return ending, self._keep_with_room(run, ending, lengths)
@@ -334,12 +334,10 @@ class Runner:
             self._release(run)
         return ending, None
 
-    def _too_large(self, lengths: Mapping[str, int]) -> Failed | None:
+    def _too_large(self, lengths: Mapping[str, int]) -> Failed:
         limit = self._settings.max_value_bytes
-        for name, length in lengths.items():
-            if length > limit:
-                return endings.too_large(name, length, limit)
-        return None
+        name = next(name for name, length in lengths.items() if length > limit)
+        return endings.too_large(name, lengths[name], limit)
 
     def _repeat(self, run: Run, ending: Failed) -> bool:
         """Have a run that failed by chance repeated; tell whether that was done, or is no longer ours to decide."""
@@ -369,18 +367,14 @@ class Runner:
         Raises:
             BodyTooLarge, TooManyRequests, InsufficientStorage: there is no room for them.
         """
-        large = [name for name, length in lengths.items() if self._is_large(length)]
-        if not large:
+        if self._values is None or max(lengths.values(), default=0) <= self._settings.max_inline_bytes:
             return self._keep(run, ending, lengths)
         with WorkerRoom(self._rooms, self._store, run.job_id, run.claim) as room:
-            for name in large:
-                output = ending.outputs[name]
-                is_on_disk = bool(output.path) and self._rooms.has_disk_of(Path(output.path))
-                room.grow(lengths[name], is_on_disk=is_on_disk)
+            for name, output in ending.outputs.items():
+                if lengths[name] > self._settings.max_inline_bytes:
+                    is_on_disk = bool(output.path) and self._rooms.has_disk_of(Path(output.path))
+                    room.grow(lengths[name], is_on_disk=is_on_disk)
             return self._keep(run, ending, lengths)
-
-    def _is_large(self, length: int) -> bool:
-        return length > self._settings.max_inline_bytes and self._values is not None
 
     def _keep(self, run: Run, ending: Succeeded, lengths: Mapping[str, int]) -> Claimed | None:
         """Store the values and end the job with them; give the next job of the slot."""
@@ -420,7 +414,7 @@ class Runner:
 
     def _place(self, run: Run, output: Output, length: int) -> tuple[bytes | None, str]:
         """Give the bytes for the store, or the location in the value store."""
-        if self._values is None or not self._is_large(length):
+        if self._values is None or length <= self._settings.max_inline_bytes:
             return (Path(output.path).read_bytes() if output.path else output.data), ""
         if not output.path:
             return None, self._values.put(run.job_id, output.data, media_type=output.media_type)
@@ -583,10 +577,13 @@ class Attempt:
         cancelled = self._cancel_ending
         if cancelled is not None and not (self._run.stop == "drained" and isinstance(frame, Result)):
             return cancelled  # it ended in its grace; the executor is of no more use
-        self.executor.failures = self.executor.failures + 1 if _is_bug(frame) else 0
-        self.is_reusable = cancelled is None and not _is_of_plugin(frame)
         if isinstance(frame, Result):
+            self.executor.failures = 0
+            self.is_reusable = cancelled is None
             return self._returned(frame)
+        self.executor.failures = self.executor.failures + 1 if frame.kind == "failed" else 0
+        # Half of a plugin that did not come up may be there.
+        self.is_reusable = cancelled is None and frame.kind != "plugin"
         if frame.kind == "cancelled":  # nobody asked for that: its code raised KeyboardInterrupt
             self.is_reusable = False
             return endings.failed("error", "The process interrupted itself.")
@@ -672,15 +669,6 @@ def _ending_of_ours(error: Exception) -> Failed:
         return endings.disk_full()
     log.error("the engine failed", exc_info=error)
     return endings.failed("engine", "The server failed to run the process, or to store its results.")
-
-
-def _is_of_plugin(frame: Result | Problem) -> bool:
-    """Whether the plugin did not come up: half of it may be there, so the executor is of no more use."""
-    return isinstance(frame, Problem) and frame.kind == "plugin"
-
-
-def _is_bug(frame: Result | Problem) -> bool:
-    return isinstance(frame, Problem) and frame.kind == "failed"
 
 
 def _lies_in(workdir: Path, file: str) -> bool:
