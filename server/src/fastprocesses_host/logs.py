@@ -45,7 +45,7 @@ get_logger = structlog.get_logger
 def configure_logging(settings: Settings, part: Part) -> None:
     """Send the log of this process to its standard error, as `log_level` and `log_format` say.
 
-    Values bound with `job_context` are on every line, also on those of libraries. May be called again.
+    Values bound with `job_context` or `bind_job` are on every line, also on those of libraries. May be called again.
 
     Args:
         settings: `log_level`; `log_format`, where `auto` is `console` on a terminal and `json` elsewhere.

@@ -85,7 +85,9 @@ class QueueBroker(RedisBroker):
 
     def new_claim(self) -> str:
         """Give the right to a job that is to be taken; it counts as unheard until `heard`."""
-        claim = f"{self.worker_id}.{next(self._claims):x}"  # random enough: no other worker has or had the id
+        claim = (
+            f"{self.worker_id}.{next(self._claims):x}"  # a count will do: no other worker has or had the id
+        )
         self.unheard.add(claim)
         return claim
 

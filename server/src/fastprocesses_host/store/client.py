@@ -293,11 +293,11 @@ class Store:
         arguments = (1, self.keys.prefix, *operation.arguments)
         try:
             try:
-                answer = self._own.wire.ask(("EVALSHA", script_sha(operation.script), *arguments))
+                answer = self._own.wire.ask("EVALSHA", script_sha(operation.script), *arguments)
             except redis.ResponseError as error:
                 if not str(error).startswith("NOSCRIPT"):
                     raise
-                answer = self._own.wire.ask(("EVAL", script_text(operation.script), *arguments))
+                answer = self._own.wire.ask("EVAL", script_text(operation.script), *arguments)
         except _FAILED as error:
             raise _told(error) from error
         return operation.parse(answer)
@@ -309,7 +309,7 @@ class Store:
             StoreUnavailable: no answer.
         """
         try:
-            return self._own.wire.ask(arguments)
+            return self._own.wire.ask(*arguments)
         except _FAILED as error:
             raise _told(error) from error
 

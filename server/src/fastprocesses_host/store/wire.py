@@ -153,7 +153,7 @@ class ThreadWire:
         self._connection: Any = None
         self._socket: socket.socket | None = None
 
-    def ask(self, command: tuple[str | bytes | float, ...]) -> Any:
+    def ask(self, *command: str | bytes | float) -> Any:
         """Send a command and give its answer; connects when that is needed.
 
         Raises:
