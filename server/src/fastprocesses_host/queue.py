@@ -84,10 +84,11 @@ class QueueBroker(RedisBroker):
         return next(self._slots)
 
     def new_claim(self) -> str:
-        """Give the right to a job that is to be taken; it counts as unheard until `heard`."""
-        claim = (
-            f"{self.worker_id}.{next(self._claims):x}"  # a count will do: no other worker has or had the id
-        )
+        """Give the right to a job that is to be taken; it counts as unheard until `heard`.
+
+        A count makes it unique, as no other worker has, or had, the id.
+        """
+        claim = f"{self.worker_id}.{next(self._claims):x}"
         self.unheard.add(claim)
         return claim
 
