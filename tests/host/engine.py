@@ -186,4 +186,7 @@ def begun(mark: str) -> None:
 
 def is_gone(pid: int) -> bool:
     """Whether a process has ended, reaped or not."""
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -45,7 +45,7 @@ get_logger = structlog.get_logger
 def configure_logging(settings: Settings, part: Part) -> None:
     """Send the log of this process to its standard error, as `log_level` and `log_format` say.
 
-    Values bound with `job_context` are on every line, also on those of libraries. May be called again.
+    Values bound with `job_context` or `bind_job` are on every line, also on those of libraries. May be called again.
 
     Args:
         settings: `log_level`; `log_format`, where `auto` is `console` on a terminal and `json` elsewhere.
@@ -83,6 +83,16 @@ def job_context(job_id: str, **fields: Any) -> Iterator[None]:
     """Put the job's id and `fields` on every line logged inside, in this thread or task."""
     with structlog.contextvars.bound_contextvars(job_id=job_id, **fields):
         yield
+
+
+def bind_job(job_id: str) -> None:
+    """Put the job's id on every line that this thread logs, until another one is bound or `unbind_job`."""
+    structlog.contextvars.bind_contextvars(job_id=job_id)
+
+
+def unbind_job() -> None:
+    """Leave the job's id away again."""
+    structlog.contextvars.unbind_contextvars("job_id")
 
 
 def _standard_error() -> TextIO:

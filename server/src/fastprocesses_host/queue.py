@@ -4,7 +4,6 @@ The layout of keys and messages is Dramatiq's own: its stock broker reads what w
 """
 
 import itertools
-import secrets
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -52,6 +51,7 @@ class QueueBroker(RedisBroker):
         self.calls = calls
         self.ranks: dict[str, int] = {}
         self._slots: Iterator[Slot] = iter(())
+        self._claims = itertools.count(1)
         self.draining = threading.Event()
 
     def serve(self, queues: Sequence[tuple[str, str]], lease_seconds: float) -> None:
@@ -84,8 +84,11 @@ class QueueBroker(RedisBroker):
         return next(self._slots)
 
     def new_claim(self) -> str:
-        """Give the right to a job that is to be taken; it counts as unheard until `heard`."""
-        claim = f"{self.worker_id}.{secrets.token_hex(8)}"
+        """Give the right to a job that is to be taken; it counts as unheard until `heard`.
+
+        A count makes it unique, as no other worker has, or had, the id.
+        """
+        claim = f"{self.worker_id}.{next(self._claims):x}"
         self.unheard.add(claim)
         return claim
 

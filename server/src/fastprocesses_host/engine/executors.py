@@ -8,6 +8,7 @@ import select
 import selectors
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,9 @@ from fastprocesses_host.settings import Settings
 EXECUTOR_VARIABLE = "FASTPROCESSES_EXECUTOR_ID"
 SPAWN_SECONDS = 30.0
 _LINE_BYTES = 8192
+_RECEIVE_BYTES = 256 * 1024
+QUIET_SECONDS = 0.05
+"""How long `Executor.receive_soon` waits."""
 _NEVER_NS = 0
 _GAUGE_SECONDS = 0.25
 _MOST_FAILURES = 3
@@ -62,6 +66,7 @@ class Executor:
     ) -> None:
         self.id = workdir.name
         self.workdir = workdir
+        self._workdir = str(workdir)
         self.pid = process.pid
         self.sources: set[str] = set()
         self.jobs = 0
@@ -87,8 +92,10 @@ class Executor:
         os.set_blocking(self._wake_write, False)
         self._death = processes.death_descriptor(process.pid)
         self._poll = select.poll()
-        connection.setblocking(False)
-        for descriptor in (connection.fileno(), self._wake_read, self._death):
+        limit = struct.pack("ll", 0, int(QUIET_SECONDS * 1e6))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        self._descriptor = connection.fileno()
+        for descriptor in (self._descriptor, self._wake_read, self._death):
             self._poll.register(descriptor, select.POLLIN)
 
     @property
@@ -101,8 +108,17 @@ class Executor:
 
         So a stopped executor never makes us wait here, past limits and cancellation.
         """
-        self._unsent += protocol.encode_frame(frame)
-        self._send_some()
+        data = protocol.encode_frame(frame)
+        if not self._unsent:
+            try:
+                sent = self._connection.send(data, socket.MSG_DONTWAIT)
+            except OSError:  # full, or gone
+                sent = 0
+            if sent == len(data):
+                return
+            data = data[sent:]
+        self._unsent += data
+        self._poll.modify(self._descriptor, select.POLLIN | select.POLLOUT)
 
     def await_greeting(self, timeout_seconds: float) -> None:
         """Wait until it is ready for jobs.
@@ -125,21 +141,29 @@ class Executor:
         Raises:
             ExecutorLost: it ended; all frames it had sent were given before.
         """
-        ready = {descriptor for descriptor, _ in self._poll.poll(max(timeout_seconds, 0) * 1000)}
+        ready = [descriptor for descriptor, _ in self._poll.poll(max(timeout_seconds, 0) * 1000)]
         if self._unsent:
-            self._send_some()
+            self._send_rest()
         if self._wake_read in ready:
             os.read(self._wake_read, 4096)
-        if self._connection.fileno() in ready:
-            data = protocol.receive_some(self._connection)
-            if data:
-                return self._decode(data)
-            self.end()
-            raise ExecutorLost(self._process.returncode)
+        if self._descriptor in ready:
+            return self._read()
         if self._death in ready:
-            self.end()
-            raise ExecutorLost(self._process.returncode)
+            raise self._lost()
         return []
+
+    def receive_soon(self) -> list[AnyFrame]:
+        """Give the frames that come in the next moment, none after a moment in which none came.
+
+        One call of the system where `receive` has two. Nothing wakes it, and it hears of a death only where that
+        closes the socket, so it is for the first moment of a job alone, in which most jobs end.
+
+        Raises:
+            ExecutorLost: it ended.
+        """
+        if self._unsent:
+            return []
+        return self._read(0)
 
     def read_output(self) -> None:
         """Hand out what was printed and is not read yet."""
@@ -158,7 +182,7 @@ class Executor:
         Making and removing a folder for each job takes longer than most jobs.
         """
         try:
-            if os.stat(self.workdir).st_mtime_ns != _NEVER_NS:  # noqa: PTH116 - on the way of every job
+            if os.stat(self._workdir).st_mtime_ns != _NEVER_NS:  # noqa: PTH116 - on the way of every job
                 shutil.rmtree(self.workdir)
                 make_workdir(self.workdir)
         except OSError:
@@ -198,21 +222,34 @@ class Executor:
         for descriptor in (self._wake_read, self._wake_write, self._death):
             os.close(descriptor)
 
-    def _send_some(self) -> None:
+    def _send_rest(self) -> None:
         with contextlib.suppress(OSError):  # full, or gone
-            sent = self._connection.send(self._unsent)
+            sent = self._connection.send(self._unsent, socket.MSG_DONTWAIT)
             self._unsent = self._unsent[sent:]
-        events = select.POLLIN | select.POLLOUT if self._unsent else select.POLLIN
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            self._poll.modify(self._connection.fileno(), events)
+        if not self._unsent:
+            self._poll.modify(self._descriptor, select.POLLIN)
+
+    def _read(self, flags: int = socket.MSG_DONTWAIT) -> list[AnyFrame]:
+        try:
+            data = self._connection.recv(_RECEIVE_BYTES, flags)
+        except BlockingIOError:
+            return []
+        except OSError:
+            data = b""
+        if not data:
+            raise self._lost()
+        return self._decode(data)
+
+    def _lost(self) -> ExecutorLost:
+        self.end()
+        return ExecutorLost(self._process.returncode)
 
     def _decode(self, data: bytes) -> list[AnyFrame]:
         try:
             return list(self._frames.feed(data))
         except protocol.ProtocolError as error:
             log.warning("executor broke the protocol", executor=self.pid, reason=str(error))
-            self.end()
-            raise ExecutorLost(self._process.returncode) from None
+            raise self._lost() from None
 
 
 class Executors:
@@ -250,11 +287,13 @@ class Executors:
     def take(self, source: str) -> Executor:
         """Give an executor for a job of this plugin: one that has it loaded, a fresh one, or a new one.
 
+        One that has it loaded may have died since its last job.
+
         Raises:
             ExecutorLost: a new one did not come up.
         """
         while (executor := self._take_idle(source)) is not None:
-            if not executor.is_dead:
+            if executor.sources or not executor.is_dead:
                 return executor
             self.discard(executor)
         request = self._request()
@@ -267,10 +306,13 @@ class Executors:
 
     def _take_idle(self, source: str) -> Executor | None:
         with self._lock:
-            executor = next((one for one in self._idle if source in one.sources), None)
-            executor = executor or next((one for one in self._idle if not one.sources), None)
+            idle = self._idle
+            for position in range(len(idle) - 1, -1, -1):  # the one used last has most in the caches
+                if source in idle[position].sources:
+                    return idle.pop(position)
+            executor = next((one for one in idle if not one.sources), None)
             if executor is not None:
-                self._idle.remove(executor)
+                idle.remove(executor)
             return executor
 
     def give_back(self, executor: Executor, source: str) -> None:
@@ -282,11 +324,10 @@ class Executors:
             self.discard(executor)
             return
         with self._lock:
-            surplus = self._idle[:1] if len(self._all) > self._slot_count else []
-            del self._idle[: len(surplus)]
+            surplus = self._idle.pop(0) if self._idle and len(self._all) > self._slot_count else None
             self._idle.append(executor)
-        for one in surplus:
-            self.discard(one)
+        if surplus is not None:
+            self.discard(surplus)
 
     def discard(self, executor: Executor) -> None:
         """End an executor; another one is started when none is left."""

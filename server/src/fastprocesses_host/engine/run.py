@@ -169,10 +169,11 @@ class Runs:
 
     def leave(self, run: Run) -> None:
         """Count a run no longer."""
-        with self._left:
+        with self._lock:
             if self._by_job.get(run.job_id) is run:
                 del self._by_job[run.job_id]
-            self._left.notify_all()
+            if not self._by_job:
+                self._left.notify_all()
 
     def get(self, job_id: str) -> Run | None:
         """Give the run of a job, if it is here."""

@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -32,11 +32,11 @@ from msgspec import Struct
 from fastprocesses_host.engine import endings, transfers
 from fastprocesses_host.engine.disk import DiskWatch
 from fastprocesses_host.engine.endings import Ending, Failed, Stopped, Succeeded
-from fastprocesses_host.engine.executors import Executor, ExecutorLost, Executors
+from fastprocesses_host.engine.executors import QUIET_SECONDS, Executor, ExecutorLost, Executors
 from fastprocesses_host.engine.run import LINE_CHARACTERS, Run, Runs, ending_of_stop
-from fastprocesses_host.logs import get_logger, job_context
+from fastprocesses_host.logs import bind_job, get_logger, unbind_job
 from fastprocesses_host.ogc.exceptions import BodyTooLarge, InsufficientStorage, TooManyRequests
-from fastprocesses_host.ogc.jobs import OutputValue, Status
+from fastprocesses_host.ogc.jobs import AskedResults, OutputValue, Status
 from fastprocesses_host.ogc.references import REFERENCED, decode_referenced
 from fastprocesses_host.ogc.results import plan_formats
 from fastprocesses_host.queue import QueueBroker
@@ -62,6 +62,7 @@ _LEVELS = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+_NOTHING_ASKED = AskedResults()
 _WITH_FINISH_BYTES = 16 * 1024
 """Values up to this size travel with the end of their run; larger ones are staged before it."""
 
@@ -110,13 +111,20 @@ class Runner:
         self._broker = broker
         self._fetching = fetching
         self._memory_bytes = settings.memory_bytes
+        self._tells_all = settings.log_level == "debug"
+        self._usual_formats: dict[str, dict[str, str]] = {}
+        """The media types of outputs where the caller has no wishes, by process."""
         self._rooms = Rooms(settings, settings.value_folder)
 
     def run(self, claimed: Claimed) -> None:
         """Bring a job that was taken to its end, and then, in the same slot, what waits while something does."""
         following: Claimed | None = claimed
-        while following is not None:
-            following = self._run(following)
+        try:
+            while following is not None:
+                bind_job(following.job_id)
+                following = self._run(following)
+        finally:
+            unbind_job()
 
     def _run(self, claimed: Claimed) -> Claimed | None:
         run = Run(claimed, self._settings.max_log_lines)
@@ -126,8 +134,7 @@ class Runner:
             if self._broker.draining.is_set():
                 self._release(run)
                 return None
-            with job_context(run.job_id):
-                return self._bring_to_end(run)
+            return self._bring_to_end(run)
         finally:
             self.runs.leave(run)
 
@@ -146,7 +153,8 @@ class Runner:
                 self._done_with(attempt)
             if run.fetched_folder is not None:
                 self._references.discard(run)
-        self._tell_operator(run, ending, round(time.monotonic() - started_seconds, 3))
+        if run.claimed.listed or self._tells_all or isinstance(ending, Failed):
+            self._tell_operator(run, ending, round(time.monotonic() - started_seconds, 3))
         return following
 
     def _tell_operator(self, run: Run, ending: Ending, seconds: float) -> None:
@@ -193,27 +201,27 @@ class Runner:
         attempts: "list[Attempt]",
     ) -> Ending:
         """Have code of a plugin run in an executor; what was tried is added to `attempts`."""
-        lost = ExecutorLost(None)
-        for _ in range(_LOADING_TRIES):
-            if run.stop is not None:
-                break
+        tries, lost_returncode = _LOADING_TRIES, None
+        while tries > 0 and run.stop is None:
+            tries -= 1
             try:
                 executor = self._executors.take(plugin.source)
             except ExecutorLost as error:
-                lost = error
+                lost_returncode = error.returncode
                 continue
             attempt = new_attempt(executor)
             attempts.append(attempt)
             try:
-                if not attempt.is_loaded:
+                if not attempt.was_loaded:
                     given = self._settings.plugins.of(plugin.name)
                     executor.send(Configure(plugin.source, given))
                 return attempt.watch(new_order(executor.workdir))
             except ExecutorLost as error:
                 if not run.is_untouched:
                     return endings.died(error.returncode, while_loading=False)
-                lost = error  # it died before the process began: once more, with a fresh one
-        return ending_of_stop(run) or endings.died(lost.returncode, while_loading=True)
+                lost_returncode = error.returncode  # it died before the process began: once more
+                tries += attempt.was_loaded  # while it was idle, most likely; there are only so many of those
+        return ending_of_stop(run) or endings.died(lost_returncode, while_loading=True)
 
     @contextlib.contextmanager
     def _in_executor(
@@ -280,10 +288,19 @@ class Runner:
                 name: self._input(run, name, value, workdir) for name, value in run.claimed.inputs.items()
             },
             outputs=None if asked.outputs is None else list(asked.outputs),
-            formats=plan_formats(offer.process.description, asked, negotiate=False),
+            formats=self._formats(offer, asked),
             workdir=str(workdir),
             inline_bytes=self._settings.max_inline_bytes,
         )
+
+    def _formats(self, offer: Offer, asked: AskedResults) -> dict[str, str]:
+        description = offer.process.description
+        if asked != _NOTHING_ASKED:
+            return plan_formats(description, asked, negotiate=False)
+        formats = self._usual_formats.get(description.id)
+        if formats is None:
+            formats = self._usual_formats[description.id] = plan_formats(description, asked, negotiate=False)
+        return formats
 
     def _input(self, run: Run, name: str, value: StoredInput, workdir: Path) -> Input:
         if value.media_type == REFERENCED:
@@ -297,12 +314,14 @@ class Runner:
     def _finish(self, run: Run, ending: Ending) -> tuple[Ending, Claimed | None]:
         """Write the end of a run; give the ending that it really had, and the next job of the slot."""
         if isinstance(ending, Succeeded):
-            ending = self._within_limit(ending)
-        if isinstance(ending, Succeeded):
-            try:
-                return ending, self._keep_with_room(run, ending)
-            except transfers.LOST as error:
-                ending = transfers.without_results(run, error)
+            lengths = {name: _length(output) for name, output in ending.outputs.items()}
+            if max(lengths.values(), default=0) > self._settings.max_value_bytes:
+                ending = self._too_large(lengths)
+            else:
+                try:
+                    return ending, self._keep_with_room(run, ending, lengths)
+                except transfers.LOST as error:
+                    ending = transfers.without_results(run, error)
         if isinstance(ending, Failed):
             return (
                 (Stopped("repeated"), None)
@@ -315,12 +334,10 @@ class Runner:
             self._release(run)
         return ending, None
 
-    def _within_limit(self, ending: Succeeded) -> Ending:
+    def _too_large(self, lengths: Mapping[str, int]) -> Failed:
         limit = self._settings.max_value_bytes
-        for name, output in ending.outputs.items():
-            if (length := _length(output)) > limit:
-                return endings.too_large(name, length, limit)
-        return ending
+        name = next(name for name, length in lengths.items() if length > limit)
+        return endings.too_large(name, lengths[name], limit)
 
     def _repeat(self, run: Run, ending: Failed) -> bool:
         """Have a run that failed by chance repeated; tell whether that was done, or is no longer ours to decide."""
@@ -344,36 +361,36 @@ class Runner:
             fields["pb"] = msgspec.json.encode(ending.problem)
         return self._end(run, "failed", fields, {}, told=told).next
 
-    def _keep_with_room(self, run: Run, ending: Succeeded) -> Claimed | None:
+    def _keep_with_room(self, run: Run, ending: Succeeded, lengths: Mapping[str, int]) -> Claimed | None:
         """Store the values, the large ones within the budgets, and end the job; give the next one of the slot.
 
         Raises:
             BodyTooLarge, TooManyRequests, InsufficientStorage: there is no room for them.
         """
-        large = [output for output in ending.outputs.values() if self._is_large(output)]
-        if not large:
-            return self._keep(run, ending)
+        if self._values is None or max(lengths.values(), default=0) <= self._settings.max_inline_bytes:
+            return self._keep(run, ending, lengths)
         with WorkerRoom(self._rooms, self._store, run.job_id, run.claim) as room:
-            for output in large:
-                is_on_disk = bool(output.path) and self._rooms.has_disk_of(Path(output.path))
-                room.grow(_length(output), is_on_disk=is_on_disk)
-            return self._keep(run, ending)
+            for name, output in ending.outputs.items():
+                if lengths[name] > self._settings.max_inline_bytes:
+                    is_on_disk = bool(output.path) and self._rooms.has_disk_of(Path(output.path))
+                    room.grow(lengths[name], is_on_disk=is_on_disk)
+            return self._keep(run, ending, lengths)
 
-    def _is_large(self, output: Output) -> bool:
-        return self._values is not None and _length(output) > self._settings.max_inline_bytes
-
-    def _keep(self, run: Run, ending: Succeeded) -> Claimed | None:
+    def _keep(self, run: Run, ending: Succeeded, lengths: Mapping[str, int]) -> Claimed | None:
         """Store the values and end the job with them; give the next job of the slot."""
         values: dict[str, bytes] = {}
         outputs: dict[str, OutputValue] = {}
+        elsewhere: dict[str, int] = {}
         staged = False
         for name, output in ending.outputs.items():
-            length = _length(output)  # a file is moved away by placing it
+            length = lengths[name]
             try:
-                data, location = self._place(run, output)
+                data, location = self._place(run, output, length)
             except BaseException:
-                self._discard(run, [one.location for one in outputs.values() if one.location])
+                self._discard(run, elsewhere)
                 raise
+            if location:
+                elsewhere[location] = length
             outputs[name] = OutputValue(
                 form=output.form, media_type=output.media_type, length=length, location=location
             )
@@ -382,12 +399,9 @@ class Runner:
             elif data is not None:
                 staged = True
                 self._stage(run, name, data)
-        locations = [one.location for one in outputs.values() if one.location]
         fields: dict[str, operations.Argument] = {}
-        if locations:
-            fields["ol"] = locations_field(
-                {one.location: one.length for one in outputs.values() if one.location}
-            )
+        if elsewhere:
+            fields["ol"] = locations_field(elsewhere)
         if run.claimed.listed or staged or sum(map(len, values.values())) > _WITH_FINISH_BYTES:
             fields["out"] = msgspec.json.encode(outputs)
             finished = self._end(run, "successful", fields, values, staged=staged)
@@ -395,12 +409,12 @@ class Runner:
             told = Told(status=Status.SUCCESSFUL, outputs=outputs, values=values)
             finished = self._end(run, "successful", fields, {}, told=told)
         if finished.outcome != "ok":
-            self._discard(run, locations)
+            self._discard(run, elsewhere)
         return finished.next
 
-    def _place(self, run: Run, output: Output) -> tuple[bytes | None, str]:
+    def _place(self, run: Run, output: Output, length: int) -> tuple[bytes | None, str]:
         """Give the bytes for the store, or the location in the value store."""
-        if self._values is None or _length(output) <= self._settings.max_inline_bytes:
+        if self._values is None or length <= self._settings.max_inline_bytes:
             return (Path(output.path).read_bytes() if output.path else output.data), ""
         if not output.path:
             return None, self._values.put(run.job_id, output.data, media_type=output.media_type)
@@ -412,7 +426,7 @@ class Runner:
         operation = operations.stage(run.job_id, run.claim, name, data)
         self._store.run_until_answered(lambda _is_again: operation)
 
-    def _discard(self, run: Run, locations: list[str]) -> None:
+    def _discard(self, run: Run, locations: Iterable[str]) -> None:
         """Delete the values of a run that no longer counted."""
         if self._values is not None:
             for location in locations:
@@ -490,7 +504,7 @@ class Attempt:
     ) -> None:
         self.executor = executor
         self.source = source
-        self.is_loaded = source in executor.sources
+        self.was_loaded = self.is_loaded = source in executor.sources
         self.is_reusable = False
         self._run = run
         self._settings = settings
@@ -498,11 +512,7 @@ class Attempt:
         self._longest_seconds = min(limits.timeout_seconds, limits.max_run_seconds) - run.spent_seconds
         self._memory_limit_bytes = limits.memory_mb * endings.BYTES_PER_MB or memory_bytes
         self._deadline_seconds = self._memory_due_seconds = float("inf")
-        self._disk = DiskWatch(
-            executor.workdir,
-            most_bytes=settings.max_workdir_bytes,
-            min_free_bytes=settings.min_free_disk_bytes,
-        )
+        self._disk: DiskWatch | None = None
         self._cancel_ending: Ending | None = None
         self._kill_at_seconds: float | None = None
 
@@ -522,13 +532,15 @@ class Attempt:
         self.executor.on_line = self._on_line
         try:
             self.executor.send(order)
+            frames = self.executor.receive_soon() if self._longest_seconds > QUIET_SECONDS else []
             while True:
-                for frame in self._receive():
+                for frame in frames:
                     ending = self._take(frame)
                     if ending is not None:
                         return ending
                 if (ending := self._look()) is not None:
                     return ending
+                frames = self._receive()
         except ExecutorLost:
             if self._cancel_ending is not None:
                 return self._cancel_ending
@@ -549,6 +561,8 @@ class Attempt:
     def _take(self, frame: AnyFrame) -> Ending | None:
         if getattr(frame, "claim", None) != self._run.claim:
             return None
+        if isinstance(frame, (Result, Problem)):
+            return self._ending(frame)
         if isinstance(frame, Started):
             self.is_loaded = True
             self._deadline_seconds = time.monotonic() + self._longest_seconds
@@ -557,18 +571,19 @@ class Attempt:
         elif isinstance(frame, Log):
             self._run.log(frame.level, frame.text, frame.fields)
             self._tell_operator(frame)
-        elif isinstance(frame, Result | Problem):
-            return self._ending(frame)
         return None
 
     def _ending(self, frame: Result | Problem) -> Ending:
         cancelled = self._cancel_ending
         if cancelled is not None and not (self._run.stop == "drained" and isinstance(frame, Result)):
             return cancelled  # it ended in its grace; the executor is of no more use
-        self.executor.failures = self.executor.failures + 1 if _is_bug(frame) else 0
-        self.is_reusable = cancelled is None and not _is_of_plugin(frame)
         if isinstance(frame, Result):
+            self.executor.failures = 0
+            self.is_reusable = cancelled is None
             return self._returned(frame)
+        self.executor.failures = self.executor.failures + 1 if frame.kind == "failed" else 0
+        # Half of a plugin that did not come up may be there.
+        self.is_reusable = cancelled is None and frame.kind != "plugin"
         if frame.kind == "cancelled":  # nobody asked for that: its code raised KeyboardInterrupt
             self.is_reusable = False
             return endings.failed("error", "The process interrupted itself.")
@@ -629,8 +644,17 @@ class Attempt:
             used_bytes = self.executor.memory_bytes()
             if used_bytes > self._memory_limit_bytes:
                 return endings.too_much_memory(used_bytes, self._memory_limit_bytes)
-            return self._disk.ending()
+            return self._disk_ending()
         return None
+
+    def _disk_ending(self) -> Ending | None:
+        if self._disk is None:  # most jobs end before their disk is looked at
+            self._disk = DiskWatch(
+                self.executor.workdir,
+                most_bytes=self._settings.max_workdir_bytes,
+                min_free_bytes=self._settings.min_free_disk_bytes,
+            )
+        return self._disk.ending()
 
     def _on_line(self, stream: str, line: str) -> None:
         self._run.log("info" if stream == "stdout" else "warning", line)
@@ -645,15 +669,6 @@ def _ending_of_ours(error: Exception) -> Failed:
         return endings.disk_full()
     log.error("the engine failed", exc_info=error)
     return endings.failed("engine", "The server failed to run the process, or to store its results.")
-
-
-def _is_of_plugin(frame: Result | Problem) -> bool:
-    """Whether the plugin did not come up: half of it may be there, so the executor is of no more use."""
-    return isinstance(frame, Problem) and frame.kind == "plugin"
-
-
-def _is_bug(frame: Result | Problem) -> bool:
-    return isinstance(frame, Problem) and frame.kind == "failed"
 
 
 def _lies_in(workdir: Path, file: str) -> bool:

@@ -276,12 +276,12 @@ class Store:
             retry=Retry(NoBackoff(), 0),
             protocol=2,
         )
-        self._local = threading.local()
+        self._own = _OwnWire(self.redis.connection_pool)
 
     def close(self) -> None:
         """Close the connections of this thread and of the pool."""
         with contextlib.suppress(*_AWAY):
-            self._wire.close()
+            self._own.wire.close()
             self.redis.close()
 
     def run(self, operation: Operation[T]) -> T:
@@ -291,10 +291,17 @@ class Store:
             StoreUnavailable: no answer; it may or may not have been done.
             StoreFull: it would have needed memory that the store does not have.
         """
+        arguments = (1, self.keys.prefix, *operation.arguments)
         try:
-            return operation.parse(self._answer(operation))
-        except (*_AWAY, redis.RedisError) as error:
+            try:
+                answer = self._own.wire.ask("EVALSHA", script_sha(operation.script), *arguments)
+            except redis.ResponseError as error:
+                if not str(error).startswith("NOSCRIPT"):
+                    raise
+                answer = self._own.wire.ask("EVAL", script_text(operation.script), *arguments)
+        except _ANY_FAILURE as error:
             raise _told(error) from error
+        return operation.parse(answer)
 
     def command(self, *arguments: Argument) -> Any:
         """Run one plain command.
@@ -303,8 +310,8 @@ class Store:
             StoreUnavailable: no answer.
         """
         try:
-            return self._wire.ask(*arguments)
-        except (*_AWAY, redis.RedisError) as error:
+            return self._own.wire.ask(*arguments)
+        except _ANY_FAILURE as error:
             raise _told(error) from error
 
     def run_until_answered(self, operation: Callable[[bool], Operation[T]]) -> T:
@@ -363,22 +370,12 @@ class Store:
         refuse_other_format(store_format)
         return now_ms
 
-    def _answer(self, operation: Operation[Any]) -> Any:
-        arguments = (1, self.keys.prefix, *operation.arguments)
-        try:
-            return self._wire.ask("EVALSHA", script_sha(operation.script), *arguments)
-        except redis.ResponseError as error:
-            if not str(error).startswith("NOSCRIPT"):
-                raise
-            return self._wire.ask("EVAL", script_text(operation.script), *arguments)
 
-    @property
-    def _wire(self) -> ThreadWire:
-        """The connection of this thread."""
-        if not hasattr(self._local, "wire"):
-            self._local.wire = ThreadWire(self.redis.connection_pool)
-        wire: ThreadWire = self._local.wire
-        return wire
+class _OwnWire(threading.local):
+    """The connection of each thread."""
+
+    def __init__(self, pool: redis.ConnectionPool) -> None:
+        self.wire = ThreadWire(pool)
 
 
 def _message_in(push: Any, always: Collection[bytes]) -> tuple[bytes, bytes] | None:

@@ -160,7 +160,15 @@ class ThreadWire:
             redis.RedisError, OSError: no answer, or an error for one.
         """
         try:
-            answer = self._exchange(hiredis.pack_command(command))  # type: ignore[arg-type]
+            connection = self._socket or self._open()
+            connection.sendall(hiredis.pack_command(command))  # type: ignore[arg-type]
+            answer = _NOTHING
+            while answer is _NOTHING:
+                data = connection.recv(_RECEIVE_BYTES)
+                if not data:
+                    raise redis.ConnectionError("the store hung up")
+                self._reader.feed(data)
+                answer = self._reader.gets()
         except BlockingIOError as error:
             self.close()
             raise redis.TimeoutError("the store is silent") from error
@@ -177,16 +185,6 @@ class ThreadWire:
             with contextlib.suppress(OSError, redis.RedisError):
                 self._connection.disconnect()
         self._socket = None
-
-    def _exchange(self, packed: bytes) -> Any:
-        connection = self._socket or self._open()
-        connection.sendall(packed)
-        while (answer := self._reader.gets()) is _NOTHING:
-            data = connection.recv(_RECEIVE_BYTES)
-            if not data:
-                raise redis.ConnectionError("the store hung up")
-            self._reader.feed(data)
-        return answer
 
     def _open(self) -> socket.socket:
         if self._connection is None:  # only one: the pool counts what it ever made, and refuses the hundredth
