@@ -198,7 +198,10 @@ def test_odd_texts_and_exceptions_fail_their_job_only(engine: Engine, how: str) 
     assert engine.execute("double", {"number": 3}) == 6
 
 
-@pytest.mark.parametrize("what", ["umask", "streams", "descriptors", "redirection", "signals", "switches"])
+@pytest.mark.parametrize(
+    "what",
+    ["umask", "streams", "descriptors", "redirection", "reopening", "signals", "switches", "locale"],
+)
 def test_the_next_job_finds_everything_in_its_place(engine: Engine, what: str) -> None:
     for _ in range(3):  # more than there are executors
         assert engine.execute("spoil", {"what": what}) == "spoilt"

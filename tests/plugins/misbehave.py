@@ -223,6 +223,8 @@ def spoil(what: str, *, job: fp.Job = fp.NO_JOB) -> str:
         os.closerange(0, 3)
     elif what == "redirection":
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    elif what == "reopening":
+        os.dup2(os.open("/dev/fd/1", os.O_WRONLY | os.O_NONBLOCK), 1)
     elif what == "signals":
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.setitimer(signal.ITIMER_REAL, 0.2)
@@ -232,6 +234,10 @@ def spoil(what: str, *, job: fp.Job = fp.NO_JOB) -> str:
         socket.setdefaulttimeout(0.001)
         decimal.getcontext().prec = 1
         gc.disable()
+    elif what == "locale":
+        import locale
+
+        locale.setlocale(locale.LC_CTYPE, "C")
     elif what == "fork":
         return "copy" if os.fork() == 0 else "original"
     elif what == "modules":
@@ -244,6 +250,8 @@ def spoil(what: str, *, job: fp.Job = fp.NO_JOB) -> str:
 @fp.process
 def look() -> list[str]:
     """Tell what is not as it should be."""
+    import locale  # not before: it is put back also after a job that was the first to import it
+
     print("heard")
     mask = os.umask(0o022)
     os.umask(mask)
@@ -258,6 +266,8 @@ def look() -> list[str]:
         "timeout": socket.getdefaulttimeout(),
         "decimal": decimal.getcontext().prec == 1,
         "gc": not gc.isenabled(),
+        "reopening": not os.get_blocking(1),
+        "locale": locale.setlocale(locale.LC_CTYPE) == "C",
     }
     return [name for name, is_so in found.items() if is_so]
 

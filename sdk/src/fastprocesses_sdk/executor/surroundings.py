@@ -1,5 +1,6 @@
 """What a job finds around it, and what is put back after it so that the next job finds the same."""
 
+import _locale
 import contextlib
 import gc
 import os
@@ -7,12 +8,13 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from operator import is_not
 from pathlib import Path
 from typing import Any, TextIO
 
 _SIGNALS = [
-    getattr(signal, name)
+    int(getattr(signal, name))
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGCHLD", "SIGPIPE", "SIGUSR1", "SIGUSR2")
     if hasattr(signal, name)
 ]
@@ -36,9 +38,7 @@ class Surroundings:
 
     def __init__(self) -> None:
         self._home = str(Path.cwd())
-        self._numbers = [number for number in range(3) if _is_open(number)]
-        self._kept = [os.dup(number) for number in self._numbers]
-        self._files = _files(self._numbers)
+        self._kept = [(os.dup(number), number) for number in range(3) if _is_open(number)]
         self.settle()
 
     def settle(self) -> None:
@@ -84,10 +84,12 @@ class Surroundings:
                     signal.signal(number, handler)
 
     def _put_standard(self) -> None:
-        if _files(self._numbers) != self._files:
-            for number, kept in zip(self._numbers, self._kept, strict=True):
-                with contextlib.suppress(OSError):
-                    os.dup2(kept, number)
+        """Without a look, which takes three times as long, and takes a file that was opened again for the same."""
+        for kept, number in self._kept:
+            try:
+                os.dup2(kept, number)
+            except OSError:  # the job closed what was kept
+                pass
 
 
 def _variables() -> dict[Any, Any]:
@@ -104,14 +106,6 @@ def _is_open(number: int) -> bool:
     return True
 
 
-def _files(numbers: list[int]) -> list[Any] | None:
-    """Tell which files the descriptors are, by inode and device; None: one of them is closed."""
-    try:
-        return [os.fstat(number)[1:3] for number in numbers]
-    except OSError:
-        return None
-
-
 def _opened(name: str) -> TextIO:
     return open(_STREAMS[name], "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
 
@@ -122,16 +116,9 @@ def _umask() -> int:
     return mask
 
 
-def _locale() -> str | None:
-    module = sys.modules.get("locale")
-    return module.setlocale(module.LC_ALL) if module is not None else None
-
-
-def _set_locale(before: str | None) -> None:
-    module = sys.modules.get("locale")
-    if module is not None and before is not None and module.setlocale(module.LC_ALL) != before:
-        with contextlib.suppress(module.Error):
-            module.setlocale(module.LC_ALL, before)
+def _set_locale(before: str) -> None:
+    with contextlib.suppress(_locale.Error):  # type: ignore[attr-defined]
+        _locale.setlocale(_locale.LC_ALL, before)
 
 
 _SWITCHES: dict[Callable[[], Any], Callable[[Any], Any]] = {
@@ -141,6 +128,6 @@ _SWITCHES: dict[Callable[[], Any], Callable[[Any], Any]] = {
     sys.getswitchinterval: sys.setswitchinterval,
     socket.getdefaulttimeout: socket.setdefaulttimeout,
     gc.isenabled: lambda was_enabled: gc.enable() if was_enabled else gc.disable(),
-    _locale: _set_locale,
+    partial(_locale.setlocale, _locale.LC_ALL): _set_locale,
 }
 """How each is asked, and how it is put back."""
