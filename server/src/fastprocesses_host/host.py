@@ -157,6 +157,11 @@ class Host:
         self._was_answered = False
         self._is_full = False
         self._refused = ""
+        self._queue_limits = QueueLimits(
+            jobs=settings.max_queued_jobs,
+            of_caller=settings.max_queued_jobs_per_caller,
+            of_process=settings.max_queued_jobs_per_process,
+        )
         self._sharing = Sharing(
             Means(
                 settings=settings,
@@ -564,15 +569,6 @@ class Host:
             for location in lengths_elsewhere(value):
                 if self._values is not None:
                     await asyncio.to_thread(self._values.delete, location)
-
-    @property
-    def _queue_limits(self) -> QueueLimits:
-        settings = self.settings
-        return QueueLimits(
-            jobs=settings.max_queued_jobs,
-            of_caller=settings.max_queued_jobs_per_caller,
-            of_process=settings.max_queued_jobs_per_process,
-        )
 
     def _new_id(self) -> str:
         return self._ids.make(self._now_ms())
