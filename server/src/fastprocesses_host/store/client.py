@@ -291,7 +291,13 @@ class _Sent(Generic[T]):
         hear: Callable[[T | Exception], None],
         told: Callable[[Exception], Exception],
     ) -> None:
-        self._wire, self._prefix, self._operation, self._hear, self._told = wire, prefix, operation, hear, told
+        self._wire, self._prefix, self._operation, self._hear, self._told = (
+            wire,
+            prefix,
+            operation,
+            hear,
+            told,
+        )
 
     def send(self) -> None:
         operation = self._operation
@@ -310,9 +316,7 @@ class _Sent(Generic[T]):
             self._hear(self._told(error))
             return
         operation = self._operation
-        self._wire.ask_for(
-            self, "EVAL", script_text(operation.script), 1, self._prefix, *operation.arguments
-        )
+        self._wire.ask_for(self, "EVAL", script_text(operation.script), 1, self._prefix, *operation.arguments)
 
 
 class Store:

@@ -102,7 +102,9 @@ class _Body:
         self._declared = declared_length(scope)
         self._receive = receive
         self._send = send
-        self._loop = asyncio.get_running_loop()  # which asks the system each time whether the process was forked
+        self._loop = (
+            asyncio.get_running_loop()
+        )  # which asks the system each time whether the process was forked
         self._started = self._loop.time()
         self._length = 0
         self._ended = False
