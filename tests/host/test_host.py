@@ -27,6 +27,7 @@ from fastprocesses_host.ogc.jobs import AskedOutput, AskedResults, Job, Status
 from fastprocesses_host.ogc.preferences import ModeChoice
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.store import operations
+from fastprocesses_host.store.client import StoreUnavailable
 from fastprocesses_host.store.operations import LIST_BUDGET
 from fastprocesses_host.store.values import FileValues
 from fastprocesses_sdk.description import Policy, ProcessDescription
@@ -142,12 +143,14 @@ def test_a_caller_that_goes_dismisses_its_job(settings: Settings, tmp_path: Path
     asyncio.run(scenario())
 
 
-def test_a_full_queue_is_told(settings: Settings) -> None:
+@pytest.mark.parametrize("choice", [SYNC, ASYNC, ModeChoice(mode="wait", wait_seconds=0)])
+def test_a_full_queue_is_told(settings: Settings, choice: ModeChoice) -> None:
     async def scenario() -> None:
         async with open_host(settings, max_queued_jobs=0) as host:
             with pytest.raises(ServiceUnavailable) as caught:
-                await execute(host, "double", ASYNC, number=1)
+                await execute(host, "double", choice, number=1)
             assert "Retry-After" in caught.value.headers
+            assert len(host._waiting) == 0
 
     asyncio.run(scenario())
 
@@ -200,6 +203,35 @@ def test_a_host_with_a_wrong_clock_gets_its_jobs_accepted(settings: Settings) ->
             host._clock_offset_ms += 3_600_000  # as if the machine's clock had just been moved
             job = await execute(host, "double", ASYNC, number=1)
             assert (await final(host, job.id)).status == Status.SUCCESSFUL
+            host._clock_offset_ms += 3_600_000
+            assert (await execute(host, "double", SYNC, number=4)).status == Status.SUCCESSFUL
+            assert abs(host._clock_offset_ms) < 3_600_000
+
+    asyncio.run(scenario())
+
+
+def test_a_store_that_forgot_its_scripts_is_told_them(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with open_host(settings) as host:
+            await host._store.read("SCRIPT", "FLUSH")
+            job = await execute(host, "double", SYNC, number=4)
+            assert await host.output_bytes(job, "result") == b"8"
+
+    asyncio.run(scenario())
+
+
+def test_a_job_whose_acceptance_is_not_told_is_given_up(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with open_host(settings, record_sync_jobs=True) as host:
+            waiting = asyncio.create_task(execute(host, "sleep", SYNC, seconds=30))
+            while not len(host._waiting):
+                await asyncio.sleep(0)
+            assert host._store._wire is not None
+            host._store._wire.close()
+            with pytest.raises(StoreUnavailable):
+                await waiting
+            for job in (await host.jobs(limit=10)).jobs:  # where it was taken all the same
+                assert (await final(host, job.id)).status.is_final
 
     asyncio.run(scenario())
 

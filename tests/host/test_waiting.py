@@ -80,6 +80,33 @@ def test_who_is_done_is_watched_no_longer() -> None:
     asyncio.run(scenario())
 
 
+def test_it_is_not_too_late_before_the_job_is_accepted() -> None:
+    async def scenario() -> None:
+        wait, now = Wait(0, None), asyncio.get_running_loop().time() + 1
+        wait.is_pending = True
+        wait.look(now)
+        assert not wait.done.done()
+        wait.is_pending = False
+        wait.look(now)
+        assert await wait.done is Unended.LATE
+
+    asyncio.run(scenario())
+
+
+def test_a_refusal_ends_the_wait_unless_the_end_was_told() -> None:
+    async def scenario() -> None:
+        refused, ended = Wait(5, None), Wait(5, None)
+        refused.fail(ValueError("refused"))
+        refused.end(b"too late")
+        with pytest.raises(ValueError, match="refused"):
+            await refused.done
+        ended.end(b"told")
+        ended.fail(ValueError("too late"))
+        assert await ended.done == b"told"
+
+    asyncio.run(scenario())
+
+
 def test_all_are_sent_away() -> None:
     async def scenario() -> None:
         waiting = Waiting()

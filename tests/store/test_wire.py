@@ -11,7 +11,8 @@ import pytest
 import redis
 import redis.asyncio
 from fastprocesses_host.store.client import AsyncStore, Store, StoreUnavailable
-from fastprocesses_host.store.keys import Keys
+from fastprocesses_host.store.keys import FORMAT, Keys
+from fastprocesses_host.store.operations import open_store
 from fastprocesses_host.store.wire import ThreadWire, Wire
 
 from tests.support import StoreServer
@@ -185,6 +186,40 @@ def test_many_read_at_the_same_time(any_store: StoreServer) -> None:
         await store.close()
 
     asyncio.run(scenario())
+
+
+def test_what_nobody_waits_for_is_heard(any_store: StoreServer) -> None:
+    async def scenario() -> None:
+        store, heard = AsyncStore(any_store.url, Keys.of("heard")), asyncio.Queue[object]()
+        assert not store.send(open_store(FORMAT), heard.put_nowait)  # there is no connection yet
+        told = await store.run(open_store(FORMAT))
+        for _ in range(2):
+            assert store.send(open_store(FORMAT), heard.put_nowait)
+            answer = await heard.get()
+            assert isinstance(answer, tuple)
+            assert answer[0] == told[0]
+            await store.read("SCRIPT", "FLUSH")  # then it is sent as a whole
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_of_what_nobody_waits_for_a_failure_is_heard() -> None:
+    def answer_once(connection: socket.socket) -> None:
+        answer_handshake(connection)
+        connection.sendall(b"*2\r\n$1\r\n1\r\n:5\r\n")
+        connection.recv(65536)
+
+    async def scenario(url: str) -> None:
+        store, heard = AsyncStore(url, Keys.of("heard")), asyncio.Queue[object]()
+        assert await store.run(open_store(FORMAT)) == ("1", 5)
+        assert store.send(open_store(FORMAT), heard.put_nowait)
+        assert isinstance(await heard.get(), StoreUnavailable)
+        assert not store.send(open_store(FORMAT), heard.put_nowait)
+        await store.close()
+
+    with odd_server(answer_once) as url:
+        asyncio.run(scenario(url))
 
 
 def test_a_closed_connection_fails_what_was_asked(any_store: StoreServer) -> None:

@@ -102,6 +102,7 @@ def create_app(settings: Settings, *, host: Host | None = None) -> Starlette:
     app.state.host = host or NotServing(_NOT_STARTED)
     app.state.conformance = conformance_classes(resource.CONFORMANCE for resource in RESOURCES)
     app.state.rendered = RenderedDocuments()
+    app.state.plans = execution.Plans()
     app.state.static = {}
     app.state.parsing = CapacityLimiter(_PARSING_THREADS)
     return app

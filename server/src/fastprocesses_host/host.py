@@ -5,6 +5,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
@@ -108,6 +109,10 @@ class JobPage(Struct, frozen=True, kw_only=True):
     prev: str = ""
 
 
+class _OtherClock(Exception):
+    """A job's id is of another time than the store's."""
+
+
 class _Terms(Struct, frozen=True):
     """What all jobs of a process have in common that are executed in one way."""
 
@@ -147,10 +152,16 @@ class Host:
             most_of_caller=settings.max_event_streams_per_caller,
         )
         self._tasks: list[asyncio.Task[None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._is_answered = False
         self._was_answered = False
         self._is_full = False
         self._refused = ""
+        self._queue_limits = QueueLimits(
+            jobs=settings.max_queued_jobs,
+            of_caller=settings.max_queued_jobs_per_caller,
+            of_process=settings.max_queued_jobs_per_process,
+        )
         self._sharing = Sharing(
             Means(
                 settings=settings,
@@ -172,6 +183,7 @@ class Host:
 
     async def __aenter__(self) -> Self:
         """Start listening to the store; it need not be there yet."""
+        self._loop = asyncio.get_running_loop()
         for loop in (self._listen, self._tick, self._look_after_waiting, self._waiting.look_after):
             self._tasks.append(asyncio.create_task(loop(), name=loop.__name__))
         return self
@@ -558,15 +570,6 @@ class Host:
                 if self._values is not None:
                     await asyncio.to_thread(self._values.delete, location)
 
-    @property
-    def _queue_limits(self) -> QueueLimits:
-        settings = self.settings
-        return QueueLimits(
-            jobs=settings.max_queued_jobs,
-            of_caller=settings.max_queued_jobs_per_caller,
-            of_process=settings.max_queued_jobs_per_process,
-        )
-
     def _new_id(self) -> str:
         return self._ids.make(self._now_ms())
 
@@ -690,14 +693,42 @@ class Host:
         seconds, is_bounded = self._patience(choice)
         for _ in range(2):
             job = self._new_job(process, asked, choice, caller, subscriber)
-            wait = Wait(seconds, disconnected)
+            wait = Wait(seconds, disconnected, self._loop)
             self._waiting.enter(job.id, wait)  # before it is accepted: a worker may be faster than the answer
             try:
-                if await self._accepted(job, inputs):
+                if self._send(job, inputs, wait) or await self._accepted(job, inputs):
                     return await self._outcome(job, wait, seconds, is_bounded=is_bounded)
+            except _OtherClock:
+                continue
             finally:
                 self._waiting.leave(job.id, wait)
         raise StoreUnavailable
+
+    def _send(self, job: NewJob, inputs: Mapping[str, CheckedInput], wait: Wait) -> bool:
+        """Have the store take a job; a refusal ends the wait, and nobody is woken by anything else.
+
+        Returns:
+            Whether that is under way: not where more is to be done for it than to send a command.
+        """
+        stored = self._kept_inline(inputs)
+        if stored is None:
+            return False
+        operation = operations.accept(job, stored, limits=self._queue_limits)
+        wait.is_pending = self._store.send(operation, partial(self._hear_accepted, wait))
+        return wait.is_pending
+
+    def _hear_accepted(self, wait: Wait, answer: operations.Accepted | Exception) -> None:
+        wait.is_pending = False
+        if isinstance(answer, Exception):
+            wait.fail(answer)
+            return
+        try:
+            self._learn(answer)
+        except (TooManyRequests, ServiceUnavailable) as refusal:
+            wait.fail(refusal)
+        else:
+            if answer.outcome == "clock":
+                wait.fail(_OtherClock())
 
     def _patience(self, choice: ModeChoice) -> tuple[float, bool]:
         """Give how long to wait, and whether the job goes on if that was not enough."""
@@ -708,7 +739,7 @@ class Host:
     async def _outcome(self, job: NewJob, wait: Wait, seconds: float, *, is_bounded: bool) -> Job:
         try:
             end = await wait.done
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, StoreUnavailable):  # it may have been taken
             self._dismiss_later(job.id)
             raise
         if isinstance(end, bytes):

@@ -21,11 +21,19 @@ class Wait:
     """One who waits.
 
     Attributes:
-        done: What the job's host is told when it ends, empty where that is to be read; or why not.
+        done: What the job's host is told when it ends, empty where that is to be read; or why not. Raises what
+            kept the job from being accepted.
+        is_pending: It is not known yet whether the job was accepted; until then it is never too late.
     """
 
-    def __init__(self, seconds: float, disconnected: Callable[[], Awaitable[None]] | None) -> None:
-        loop = asyncio.get_running_loop()
+    def __init__(
+        self,
+        seconds: float,
+        disconnected: Callable[[], Awaitable[None]] | None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        loop = loop or asyncio.get_running_loop()
+        self.is_pending = False
         self.done: asyncio.Future[bytes | Unended] = loop.create_future()
         self._begun = loop.time()
         self._due = self._begun + seconds
@@ -37,9 +45,14 @@ class Wait:
         if not self.done.done():
             self.done.set_result(how)
 
+    def fail(self, error: Exception) -> None:
+        """Wake whoever waits with an error, unless that was done before."""
+        if not self.done.done():
+            self.done.set_exception(error)
+
     def look(self, now: float) -> None:
         """See whether the time is over, and have an eye on the caller."""
-        if now >= self._due:
+        if now >= self._due and not self.is_pending:
             self.end(Unended.LATE)
         elif self._caller is None and self._disconnected is not None and now - self._begun >= _QUIET_SECONDS:
             self._caller = asyncio.create_task(self._see_caller_off(self._disconnected), name="caller")

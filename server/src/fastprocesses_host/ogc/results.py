@@ -202,7 +202,9 @@ def plan_formats(description: ProcessDescription, asked: AskedResults, *, negoti
 
 def wants_references(asked: AskedResults) -> bool:
     """Tell whether outputs are asked for by reference, and so need addresses even of a synchronous run."""
-    return any(output.transmission_mode == "reference" for output in (asked.outputs or {}).values())
+    if not asked.outputs:
+        return False
+    return any(output.transmission_mode == "reference" for output in asked.outputs.values())
 
 
 def require_results(job: Job) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import redis
 import redis.asyncio
@@ -138,6 +138,22 @@ class AsyncStore:
         except _ANY_FAILURE as error:
             raise self._unavailable(error) from error
 
+    def send(self, operation: Operation[T], hear: Callable[[T | Exception], None]) -> bool:
+        """Run one operation for somebody who waits for something else, and wakes only if it failed.
+
+        Args:
+            operation: What to do.
+            hear: Gets the answer, or what `run` would raise.
+
+        Returns:
+            Whether it was sent; not while there is no connection, which `run` opens.
+        """
+        wire = self._wire
+        if self.is_away or wire is None or wire.lost.done():
+            return False
+        _Sent(wire, self.keys.prefix, operation, hear, self._unavailable).send()
+        return True
+
     async def read(self, command: str, *arguments: str | bytes | int) -> Any:
         """Run one plain read-only command.
 
@@ -262,6 +278,45 @@ class AsyncStore:
         if isinstance(error, (TimeoutError, redis.TimeoutError)):
             self._open_breaker()  # it is there and silent; one that merely hung up is asked again at once
         return _told(error)
+
+
+class _Sent(Generic[T]):
+    """An operation under way of which nobody waits for the answer."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        prefix: str,
+        operation: Operation[T],
+        hear: Callable[[T | Exception], None],
+        told: Callable[[Exception], Exception],
+    ) -> None:
+        self._wire, self._prefix, self._operation, self._hear, self._told = (
+            wire,
+            prefix,
+            operation,
+            hear,
+            told,
+        )
+
+    def send(self) -> None:
+        operation = self._operation
+        self._wire.ask_for(
+            self, "EVALSHA", script_sha(operation.script), 1, self._prefix, *operation.arguments
+        )
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, answer: Any) -> None:
+        self._hear(self._operation.parse(answer))
+
+    def set_exception(self, error: Exception) -> None:
+        if not _is_unknown_script(error):
+            self._hear(self._told(error))
+            return
+        operation = self._operation
+        self._wire.ask_for(self, "EVAL", script_text(operation.script), 1, self._prefix, *operation.arguments)
 
 
 class Store:
@@ -415,6 +470,10 @@ def refuse_unfit_server(info: dict[str, Any]) -> None:
             f"The store would throw jobs away when its memory is full (maxmemory-policy {policy}). "
             "Set maxmemory-policy to noeviction."
         )
+
+
+def _is_unknown_script(error: Exception) -> bool:
+    return isinstance(error, redis.ResponseError) and str(error).startswith("NOSCRIPT")
 
 
 def _told(error: Exception) -> Exception:

@@ -11,7 +11,8 @@ _LAST_MS = (1 << 48) - 1
 
 
 _RANDOM_DIGITS = 16
-_DIGITS_AT_ONCE = 128 * _RANDOM_DIGITS
+_SEQUENCE_DIGITS = 3
+_DIGITS_AT_ONCE = 128 * (_RANDOM_DIGITS + _SEQUENCE_DIGITS)
 """Taken from the system together: each time it is asked costs as much as all the rest of an id."""
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
@@ -24,22 +25,28 @@ class JobIds:
         self._last = 0
         self._sequence = 0
         self._random = ""
+        self._used = 0
 
     def make(self, now_ms: int) -> str:
         """Give a new id for `now_ms`, milliseconds of the store's clock since 1970 (RFC 9562, 5.7)."""
         with self._lock:
             if now_ms > self._last:
-                self._last, self._sequence = now_ms, int.from_bytes(os.urandom(2)) & 0x7FF
+                self._last, self._sequence = now_ms, int(self._digits(_SEQUENCE_DIGITS), 16) & 0x7FF
             else:
                 self._sequence += 1
                 if self._sequence > 0xFFF:
                     self._last, self._sequence = self._last + 1, 0
             time_ms, sequence = self._last, self._sequence
-            if not self._random:
-                self._random = os.urandom(_DIGITS_AT_ONCE // 2).hex()
-            tail, self._random = self._random[:_RANDOM_DIGITS], self._random[_RANDOM_DIGITS:]
+            tail = self._digits(_RANDOM_DIGITS)
         head = f"{time_ms:012x}"
         return f"{head[:8]}-{head[8:]}-7{sequence:03x}-{_VARIANT[tail[0]]}{tail[1:4]}-{tail[4:]}"
+
+    def _digits(self, count: int) -> str:
+        """Give random digits, none of them twice."""
+        start, self._used = self._used, self._used + count
+        if self._used > len(self._random):
+            self._random, start, self._used = os.urandom(_DIGITS_AT_ONCE // 2).hex(), 0, count
+        return self._random[start : self._used]
 
 
 @lru_cache(maxsize=256)
@@ -51,6 +58,11 @@ def created_ms(job_id: str) -> int:
     """
     if not is_job_id(job_id):
         raise ValueError(f"{job_id!r} is not a job id.")
+    return ms_in(job_id)
+
+
+def ms_in(job_id: str) -> int:
+    """Give the same of an id that is certainly one of ours."""
     return int(job_id[:8] + job_id[9:13], 16)
 
 

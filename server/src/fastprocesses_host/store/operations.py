@@ -12,10 +12,11 @@ from msgspec import Struct
 
 from fastprocesses_host.ogc.job_filters import JobFilters
 from fastprocesses_host.ogc.jobs import AskedResults, Job
-from fastprocesses_host.store.ids import created_ms, first_id_of
+from fastprocesses_host.store.ids import first_id_of, ms_in
 from fastprocesses_host.store.records import (
     Limits,
     NewJob,
+    PinnedInput,
     StoredInput,
     decode_details,
     decode_input,
@@ -209,12 +210,13 @@ def accept(
         values = [part for name, value in inputs.items() for part in (name, encode_input(value))]
     elsewhere: dict[str, int] = {}
     for value in inputs.values():
-        elsewhere |= lengths_elsewhere(value, lengths.get(value.location, 0))
+        if value.location or isinstance(value, PinnedInput):
+            elsewhere |= lengths_elsewhere(value, lengths.get(value.location, 0))
     if elsewhere:
         fields += ["il", locations_field(elsewhere)]
     arguments: tuple[Argument, ...] = (
         job.id,
-        created_ms(job.id),
+        ms_in(job.id),
         MAX_STORING_MS if lengths else MAX_CLOCK_SKEW_MS,
         limits.jobs,
         limits.of_caller,
@@ -233,7 +235,11 @@ def accept(
         *fields,
         *values,
     )
-    return Operation("accept", arguments, lambda answer: Accepted(answer[0].decode(), answer[1]))
+    return Operation("accept", arguments, _accepted)
+
+
+def _accepted(answer: Any) -> Accepted:
+    return Accepted(answer[0].decode(), answer[1])
 
 
 def take(slot: Slot, claim: str, *, is_again: bool = False) -> Operation[Claimed | None]:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from fastprocesses_host.ogc.jobs import AskedResults, Job, JobProblem, OutputValue, Status
 from fastprocesses_host.ogc.subscribers import Step, Subscriber
-from fastprocesses_host.store.ids import created_ms
+from fastprocesses_host.store.ids import created_ms, ms_in
 
 _asked_decoder = msgspec.json.Decoder(AskedResults)
 _problem_decoder = msgspec.json.Decoder(JobProblem)
@@ -340,7 +340,7 @@ def job_as_told(job: NewJob, told: Told) -> Job:
         process_version=job.process_version,
         environment=job.environment,
         status=told.status,
-        created=created_ms(job.id),
+        created=ms_in(job.id),
         listed=job.listed,
         asked=job.asked,
         max_attempts=job.limits.max_attempts,
@@ -408,8 +408,9 @@ def decode_input(data: bytes) -> StoredInput:
 
 def is_small(job: NewJob, inputs: Mapping[str, StoredInput]) -> bool:
     """Whether the inputs go into the record: that of an unlisted job is short-lived, and its run alone reads it."""
-    size = sum(len(value.data) for value in inputs.values())
-    return not job.listed and not job.keep_inputs and size <= _IN_RECORD_BYTES
+    if job.listed or job.keep_inputs:
+        return False
+    return sum([len(value.data) for value in inputs.values()]) <= _IN_RECORD_BYTES
 
 
 _terms_decoder = msgspec.msgpack.Decoder(Terms)

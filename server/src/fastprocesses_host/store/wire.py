@@ -11,7 +11,7 @@ import ssl
 import struct
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import hiredis
 import redis
@@ -20,6 +20,19 @@ from redis.asyncio.connection import ConnectionPool
 
 _NOTHING = object()
 _RECEIVE_BYTES = 64 * 1024
+
+
+class Asker(Protocol):
+    """Who is told the answer to a command; futures are such."""
+
+    def done(self) -> bool:
+        """Tell whether the answer is not wanted any more."""
+
+    def set_result(self, result: Any, /) -> None:
+        """Hear the answer."""
+
+    def set_exception(self, exception: Exception, /) -> None:
+        """Hear an error of the store as `redis.ResponseError`, a lost connection as `redis.ConnectionError`."""
 
 
 class Wire(asyncio.Protocol):
@@ -37,7 +50,7 @@ class Wire(asyncio.Protocol):
         self._answer_seconds = answer_seconds
         self._on_push = on_push
         self._reader = hiredis.Reader(replyError=redis.ResponseError, notEnoughData=_NOTHING)
-        self._asked: deque[asyncio.Future[Any]] = deque()
+        self._asked: deque[Asker] = deque()
         self._outgoing: list[bytes] = []
         self._silent_since_seconds = 0.0
         """When the last bytes came, or the first command was sent that waits for an answer."""
@@ -67,14 +80,18 @@ class Wire(asyncio.Protocol):
             `redis.ConnectionError`.
         """
         future: asyncio.Future[Any] = self._loop.create_future()
+        self.ask_for(future, *command)
+        return future
+
+    def ask_for(self, asker: Asker, *command: str | bytes | float) -> None:
+        """Send a command as `ask` does; its answer is told where it comes in, without a turn of the loop for it."""
         if self._transport is None or self.lost.done():
-            future.set_exception(redis.ConnectionError("not connected"))
-            return future
-        self._asked.append(future)
+            asker.set_exception(redis.ConnectionError("not connected"))
+            return
+        self._asked.append(asker)
         if not self._outgoing:
             self._loop.call_soon(self._send)
         self._outgoing.append(hiredis.pack_command(command))  # type: ignore[arg-type]
-        return future
 
     def tell(self, *command: str | bytes | float) -> None:
         """Send a command whose answers go to `on_push`."""
@@ -95,13 +112,13 @@ class Wire(asyncio.Protocol):
             if self._on_push is not None:
                 self._on_push(answer)
                 continue
-            future = self._asked.popleft()
-            if future.done():  # who asked has gone
+            asker = self._asked.popleft()
+            if asker.done():  # who asked has gone
                 continue
             if isinstance(answer, Exception):
-                future.set_exception(answer)
+                asker.set_exception(answer)
             else:
-                future.set_result(answer)
+                asker.set_result(answer)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell all who wait."""
@@ -139,9 +156,9 @@ class Wire(asyncio.Protocol):
             self._watch.cancel()
             self._watch = None
         asked, self._asked = self._asked, deque()
-        for future in asked:
-            if not future.done():
-                future.set_exception(error)
+        for asker in asked:
+            if not asker.done():
+                asker.set_exception(error)
 
 
 class ThreadWire:

@@ -102,7 +102,10 @@ class _Body:
         self._declared = declared_length(scope)
         self._receive = receive
         self._send = send
-        self._started = asyncio.get_running_loop().time()
+        self._loop = (
+            asyncio.get_running_loop()
+        )  # which asks the system each time whether the process was forked
+        self._started = self._loop.time()
         self._length = 0
         self._ended = False
         self._waiter: asyncio.Task[Any] | None = None
@@ -130,7 +133,7 @@ class _Body:
             self._waiter.cancel()
 
     async def _received_in_time(self) -> Message:
-        self._waiter = waiter = asyncio.current_task()
+        self._waiter = waiter = asyncio.current_task(self._loop)
         self._limits.watch(self)
         try:
             return await self._receive()

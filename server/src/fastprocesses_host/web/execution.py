@@ -1,13 +1,14 @@
 """POST `/processes/{id}/execution`: run a process, now or as a job."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from anyio import to_thread
+from msgspec import Struct
 from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,7 +23,7 @@ from fastprocesses_host.ogc.jobs import Job, Status, status_and_link
 from fastprocesses_host.ogc.preferences import ModeChoice, Preferences, choose_mode
 from fastprocesses_host.ogc.processes import control_options
 from fastprocesses_host.ogc.repeats import PLAIN, Repeats, read_repeats
-from fastprocesses_host.ogc.results import plan_answer, plan_formats, require_results
+from fastprocesses_host.ogc.results import Answer, plan_answer, plan_formats, require_results
 from fastprocesses_host.ogc.subscribers import Subscriber
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.store.values import Values
@@ -40,6 +41,7 @@ from fastprocesses_host.web.resource import resource
 _REPEATS: Final = (b"cache-control", b"idempotency-key")
 _NO_FILES: Final[Mapping[bytes, Path]] = MappingProxyType({})
 _NO_PARTS: Final = nullcontext(None)
+_MOST_PLANS: Final = 256
 _LARGE_BYTES: Final = 64 * 1024
 """Larger bodies are read and checked in a thread, so that other requests go on.
 
@@ -208,6 +210,39 @@ async def _answer(request: Request, process: OfferedProcess, job: Job, choice: M
         return _accepted(request, job, choice)
     if job.status is not Status.SUCCESSFUL:
         require_results(job)
+    state = request.app.state
+    planned = state.plans.of(process, job, state.settings.max_inline_bytes)
+    return await answer(request, job, planned.plan, planned.offered, choice.applied)
+
+
+class _Planned(Struct, frozen=True):
+    plan: Answer
+    offered: Mapping[str, Sequence[str]]
+
+
+class Plans:
+    """How results are answered, once for all jobs of a process that are alike in all that it depends on."""
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple[Any, ...], _Planned] = {}
+
+    def of(self, process: OfferedProcess, job: Job, inline_bytes: int) -> _Planned:
+        """Plan the answer of a job of a process; see `plan_answer`."""
+        if (
+            job.listed or job.asked.outputs is not None
+        ):  # then it depends on sizes, or on what cannot be a key
+            return _plan(process, job, inline_bytes)
+        forms = [(name, value.form, value.media_type) for name, value in job.outputs.items()]
+        key = (process.digest, job.asked, *forms)
+        planned = self._plans.get(key)
+        if planned is None:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            planned = self._plans[key] = _plan(process, job, inline_bytes)
+        return planned
+
+
+def _plan(process: OfferedProcess, job: Job, inline_bytes: int) -> _Planned:
     offered = offered_outputs(job.outputs, process.description)
     plan = plan_answer(
         job.asked,
@@ -215,10 +250,10 @@ async def _answer(request: Request, process: OfferedProcess, job: Job, choice: M
         offered,
         resource="execution",
         described=process.description.outputs,
-        inline_bytes=request.app.state.settings.max_inline_bytes,
+        inline_bytes=inline_bytes,
         references=job.listed,
     )
-    return await answer(request, job, plan, offered, choice.applied)
+    return _Planned(plan, offered)
 
 
 def _accepted(request: Request, job: Job, choice: ModeChoice) -> Response:
