@@ -15,7 +15,7 @@ def run_of(claim: str) -> Run:
         asked=AskedResults(),
         attempt=1,
         listed=True,
-        limits=Limits(timeout_seconds=1, memory_mb=0),
+        limits=Limits(timeout_seconds=600, memory_mb=0),
         inputs={},
     )
     return Run(claimed, max_log_lines=10)

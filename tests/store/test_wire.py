@@ -15,7 +15,7 @@ from fastprocesses_host.store.keys import FORMAT, Keys
 from fastprocesses_host.store.operations import open_store
 from fastprocesses_host.store.wire import ThreadWire, Wire
 
-from tests.support import StoreServer
+from tests.support import StoreServer, short_folder
 
 ANSWER_SECONDS = 0.5
 HANDSHAKES = 4
@@ -23,7 +23,7 @@ HANDSHAKES = 4
 
 
 @contextmanager
-def odd_server(behave: Callable[[socket.socket], None]) -> Iterator[str]:
+def odd_server(behave: Callable[[socket.socket], None], family: int = socket.AF_INET) -> Iterator[str]:
     """Give the URL of a server that answers the handshake, and then behaves as it is told."""
 
     def serve(listener: socket.socket) -> None:
@@ -35,10 +35,13 @@ def odd_server(behave: Callable[[socket.socket], None]) -> Iterator[str]:
             with connection:
                 behave(connection)
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with short_folder() as folder, socket.socket(family) as listener:
+        listener.bind(("127.0.0.1", 0) if family == socket.AF_INET else str(folder / "socket"))
+        listener.listen()
         threading.Thread(target=serve, args=(listener,), daemon=True).start()
         try:
-            yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
+            name = listener.getsockname()
+            yield f"unix://{name}" if family == socket.AF_UNIX else f"redis://127.0.0.1:{name[1]}"
         finally:
             listener.shutdown(socket.SHUT_RDWR)
 
@@ -246,11 +249,13 @@ def test_a_thread_asks_and_is_answered(any_store: StoreServer) -> None:
     wire.close()
 
 
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
 @pytest.mark.parametrize(("behave", "error"), ODD)
 def test_a_thread_is_told_when_the_store_is_odd(
-    behave: Callable[[socket.socket], None], error: type[Exception]
+    behave: Callable[[socket.socket], None], error: type[Exception], family: int
 ) -> None:
-    with odd_server(behave) as url:
+    """It waits for answers in two ways: see `ThreadWire`."""
+    with odd_server(behave, family) as url:
         wire = ThreadWire(thread_pool_of(url, ANSWER_SECONDS))
         for _ in range(2):  # the second time on a new connection: no half answer is left over
             with pytest.raises(error):

@@ -8,7 +8,6 @@ import select
 import selectors
 import shutil
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -92,9 +91,9 @@ class Executor:
         os.set_blocking(self._wake_write, False)
         self._death = processes.death_descriptor(process.pid)
         self._poll = select.poll()
-        limit = struct.pack("ll", 0, int(QUIET_SECONDS * 1e6))
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         self._descriptor = connection.fileno()
+        self._soon = select.poll()
+        self._soon.register(connection, select.POLLIN)
         for descriptor in (self._descriptor, self._wake_read, self._death):
             self._poll.register(descriptor, select.POLLIN)
 
@@ -155,7 +154,7 @@ class Executor:
     def receive_soon(self) -> list[AnyFrame]:
         """Give the frames that come in the next moment, none after a moment in which none came.
 
-        One call of the system where `receive` has two. Nothing wakes it, and it hears of a death only where that
+        It watches one descriptor where `receive` has three. Nothing wakes it, and it hears of a death only where that
         closes the socket, so it is for the first moment of a job alone, in which most jobs end.
 
         Raises:
@@ -163,7 +162,7 @@ class Executor:
         """
         if self._unsent:
             return []
-        return self._read(0)
+        return self._read() if self._soon.poll(QUIET_SECONDS * 1000) else []
 
     def read_output(self) -> None:
         """Hand out what was printed and is not read yet."""
@@ -229,9 +228,9 @@ class Executor:
         if not self._unsent:
             self._poll.modify(self._descriptor, select.POLLIN)
 
-    def _read(self, flags: int = socket.MSG_DONTWAIT) -> list[AnyFrame]:
+    def _read(self) -> list[AnyFrame]:
         try:
-            data = self._connection.recv(_RECEIVE_BYTES, flags)
+            data = self._connection.recv(_RECEIVE_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return []
         except OSError:

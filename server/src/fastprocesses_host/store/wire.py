@@ -6,6 +6,7 @@ answers go through hiredis without the library's streams, tasks and time-outs fo
 
 import asyncio
 import contextlib
+import select
 import socket
 import ssl
 import struct
@@ -169,6 +170,9 @@ class ThreadWire:
         self._reader = hiredis.Reader(replyError=redis.ResponseError, notEnoughData=_NOTHING)
         self._connection: Any = None
         self._socket: socket.socket | None = None
+        self._poll: select.poll | None = None
+        """On Unix sockets: the system wakes who is in `recv` there also when the peer reads what was sent."""
+        self._silent_ms: float | None = None
 
     def ask(self, *command: str | bytes | float) -> Any:
         """Send a command and give its answer; connects when that is needed.
@@ -181,6 +185,8 @@ class ThreadWire:
             connection.sendall(hiredis.pack_command(command))  # type: ignore[arg-type]
             answer = _NOTHING
             while answer is _NOTHING:
+                if self._poll is not None and not self._poll.poll(self._silent_ms):
+                    raise BlockingIOError
                 data = connection.recv(_RECEIVE_BYTES)
                 if not data:
                     raise redis.ConnectionError("the store hung up")
@@ -217,4 +223,9 @@ class ThreadWire:
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
                 connection.setsockopt(socket.SOL_SOCKET, option, limit)
             connection.setblocking(True)
+        self._poll = None
+        if connection.family == socket.AF_UNIX:
+            self._poll = select.poll()
+            self._poll.register(connection, select.POLLIN)
+            self._silent_ms = None if seconds is None else seconds * 1000
         return connection

@@ -1,0 +1,83 @@
+"""The executors of a worker: which one a job gets, and that a job can be stopped from its first moment on."""
+
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastprocesses_host.engine.endings import Stopped
+from fastprocesses_host.engine.executors import Executor, Executors, make_workdir
+from fastprocesses_host.engine.runner import Attempt
+from fastprocesses_host.settings import Settings
+from fastprocesses_sdk.executor.protocol import AnyFrame, Cancel, Execute, FrameReader
+from fastprocesses_sdk.executor.started import StartMark
+
+from tests.host.test_runs import run_of
+
+SOURCE = "plugin:of_nobody"
+
+
+@pytest.fixture
+def executors() -> Iterator[Executors]:
+    started = Executors(Settings(slots=2), "worker-of-test-executors")
+    yield started
+    started.close()
+
+
+def test_the_executor_used_last_is_taken_first(executors: Executors) -> None:
+    """It has most in the caches of the processor, and the others may go when there are too many."""
+    first, second = executors.take(SOURCE), executors.take(SOURCE)
+    executors.give_back(first, SOURCE)
+    executors.give_back(second, SOURCE)
+    for _ in range(3):
+        assert executors.take(SOURCE) is second
+        executors.give_back(second, SOURCE)
+    assert executors.take(SOURCE) is second
+    assert executors.take(SOURCE) is first
+    executors.give_back(second, SOURCE)
+    executors.give_back(first, SOURCE)
+    assert executors.take(SOURCE) is first
+
+
+@pytest.fixture
+def executor(tmp_path: Path) -> Iterator[tuple[Executor, socket.socket]]:
+    """Give an executor that does nothing, and its end of the connection."""
+    ours, theirs = socket.socketpair()
+    make_workdir(tmp_path / "folder")
+    process = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    with tempfile.TemporaryFile() as mark:
+        mark.write(b"\0")
+        mark.flush()
+        made = Executor(process, ours, StartMark(mark.fileno()), tmp_path / "folder")
+    with theirs:
+        yield made, theirs
+    made.close()
+
+
+def test_a_job_is_stopped_in_its_first_moment(executor: tuple[Executor, socket.socket]) -> None:
+    """In which it is waited for in a way that nothing wakes."""
+    ours, theirs = executor
+    ours.sources.add(SOURCE)
+    run = run_of("claim")
+    got: list[AnyFrame] = []
+
+    def stop_at_once() -> None:
+        reader = FrameReader()
+        while data := theirs.recv(65536):
+            got.extend(reader.feed(data))
+            if len(got) == 1:
+                run.ask_to_stop("dismissed")
+            else:
+                theirs.shutdown(socket.SHUT_RDWR)  # it ends, as it was told
+
+    peer = threading.Thread(target=stop_at_once)
+    peer.start()
+    attempt = Attempt(run, ours, Settings(cancel_grace_seconds=30), 2**30, SOURCE)
+    order = Execute("job", "claim", SOURCE, "", "", "again", {}, None, {}, str(ours.workdir), 1024)
+    assert attempt.watch(order) == Stopped("dismissed")
+    peer.join()
+    assert got == [order, Cancel("job", "claim")]
+    assert not attempt.is_reusable
