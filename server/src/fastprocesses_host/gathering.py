@@ -23,6 +23,8 @@ class Gathering:
         self._length = 0
         self._requests = 0
         self._idle_since = loop.time()
+        self._is_lost = False
+        self._resting: asyncio.Task[Any] | None = None
         self.is_closing = transport.is_closing  # asked for with every write
 
     def begin(self) -> None:
@@ -33,6 +35,17 @@ class Gathering:
         """Count one request less."""
         self._requests -= 1
         self._idle_since = self._loop.time()
+
+    def rest(self) -> float | None:
+        """Give how long the running task may wait for a request; the loss of the connection cancels it."""
+        self._resting = asyncio.current_task()
+        return 0.0 if self._is_lost else None
+
+    def lose(self) -> None:
+        """Have nobody wait for a request any more."""
+        self._is_lost = True
+        if self._resting is not None:
+            self._resting.cancel()
 
     def is_idle(self, seconds: float) -> bool:
         """Tell whether nothing was asked for so long."""
@@ -93,6 +106,7 @@ def gathered(
 
             def lost(error: Exception | None) -> None:
                 opened.discard(connection)
+                connection.lose()
                 connection_lost(error)
 
             protocol.connection_lost = lost
