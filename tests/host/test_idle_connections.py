@@ -86,7 +86,7 @@ async def one_that_was_used_is_closed_later() -> None:
         writer.close()
 
 
-async def nothing_is_left_of_those_that_clients_closed() -> None:
+async def nothing_is_left_of_those_that_clients_close() -> None:
     app = Application()
     app.may_answer.set()
     async with asyncio.timeout(20), served(app) as connect:
@@ -108,9 +108,15 @@ async def nothing_is_left_of_those_that_clients_closed() -> None:
     [
         a_busy_one_outlives_an_idle_one,
         one_that_was_used_is_closed_later,
-        nothing_is_left_of_those_that_clients_closed,
+        nothing_is_left_of_those_that_clients_close,
     ],
 )
 def test_only_idle_connections_are_closed(scenario: Callable[[], Coroutine[None, None, None]]) -> None:
     with asyncio.Runner(loop_factory=ServingLoop) as runner:
         runner.run(scenario())
+
+
+def test_connections_that_clients_close_do_not_wait_to_be_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asgi_servers, "KEEP_ALIVE_SECONDS", 3600)
+    with asyncio.Runner(loop_factory=ServingLoop) as runner:
+        runner.run(nothing_is_left_of_those_that_clients_close())
