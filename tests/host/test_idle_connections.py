@@ -86,7 +86,37 @@ async def one_that_was_used_is_closed_later() -> None:
         writer.close()
 
 
-@pytest.mark.parametrize("scenario", [a_busy_one_outlives_an_idle_one, one_that_was_used_is_closed_later])
+async def nothing_is_left_of_those_that_clients_close() -> None:
+    app = Application()
+    app.may_answer.set()
+    async with asyncio.timeout(20), served(app) as connect:
+        first_reader, first = await connect()
+        first.write(REQUEST)
+        await first_reader.readuntil(b"\r\n\r\n")  # now all that is not of a connection runs
+        before = asyncio.all_tasks()
+        reader, writer = await connect()
+        writer.write(REQUEST)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+        of_connection = asyncio.all_tasks() - before
+        first.close()
+        writer.close()
+        await asyncio.wait(of_connection)
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        a_busy_one_outlives_an_idle_one,
+        one_that_was_used_is_closed_later,
+        nothing_is_left_of_those_that_clients_close,
+    ],
+)
 def test_only_idle_connections_are_closed(scenario: Callable[[], Coroutine[None, None, None]]) -> None:
     with asyncio.Runner(loop_factory=ServingLoop) as runner:
         runner.run(scenario())
+
+
+def test_connections_that_clients_close_do_not_wait_to_be_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asgi_servers, "KEEP_ALIVE_SECONDS", 3600)
+    with asyncio.Runner(loop_factory=ServingLoop) as runner:
+        runner.run(nothing_is_left_of_those_that_clients_close())

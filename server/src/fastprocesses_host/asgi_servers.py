@@ -64,8 +64,7 @@ async def _serve_hypercorn(app: ASGIApp, listen_fd: int, drain: Drain) -> None:
     config = hypercorn_config(listen_fd)
     loop = asyncio.get_running_loop()
     if isinstance(loop, ServingLoop):
-        # hypercorn makes two tasks and a timer for each answer, to close its connection in case nothing follows.
-        app, config.keep_alive_timeout = counted(app), None  # type: ignore[assignment]
+        app = counted(app)
         loop.close_idle_connections(KEEP_ALIVE_SECONDS)
 
     def ask_to_close() -> None:
@@ -98,14 +97,23 @@ def hypercorn_config(listen_fd: int) -> "Config":
     """Give the configuration of one host process on a socket that already listens."""
     from hypercorn.config import Config
 
-    config = Config()
+    class Patient(Config):
+        @property
+        def keep_alive_timeout(self) -> float | None:  # type: ignore[override]
+            """What hypercorn asks for in the task that closes a connection by which nothing follows.
+
+            Where our loop looks for idle connections, that task needs no timer, which is a task too.
+            """
+            connection = current_connection()
+            return KEEP_ALIVE_SECONDS if connection is None else connection.rest()
+
+    config = Patient()
     config.bind = [f"fd://{listen_fd}"]
     config.backlog = BACKLOG
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     config.include_server_header = False
     config.shutdown_timeout = FAREWELL_SECONDS
-    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.keep_alive_max_requests = 100_000
     return config
 
