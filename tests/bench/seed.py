@@ -224,13 +224,12 @@ def _run_one(store: Store, kind: Kind, ttl_seconds: float) -> Job:
     )
     accepted = store.run(operations.accept(new, inputs, limits=limits))
     _pass_ms()
-    slot = operations.Slot(worker="host-1234-69e0fd71", queues=(new.queue,), lease_seconds=6)
+    slot = operations.Slot(queues=(new.queue,), lease_seconds=6)
     claimed = store.run(operations.take(slot, claim))
     _pass_ms()
     if kind.end == "dismissed":
         store.run(operations.dismiss(new.id, "96c9ca64f3b4a6c8", tombstone_seconds=60))
     store.run(_finish(new.id, claim, kind.end))
-    store.run(operations.leave(slot.worker, "", ()))
     job = store.run(operations.job(new.id))
     if claimed is None or claimed.job_id != new.id or isinstance(job, str) or job.status != kind.end:
         raise LookupError(f"no job of the kind {kind} could be run: {accepted}, {claimed}, {job}")

@@ -60,24 +60,23 @@ def accept(store: Store, *, limits_of_queue: QueueLimits = MANY, **options: Any)
     return job.id
 
 
-def slot(worker: str = "w1", queues: tuple[str, ...] = (QUEUE,), lease_seconds: float = 6) -> Slot:
-    return Slot(worker=worker, queues=queues, lease_seconds=lease_seconds)
+def slot(queues: tuple[str, ...] = (QUEUE,), lease_seconds: float = 6) -> Slot:
+    return Slot(queues=queues, lease_seconds=lease_seconds)
 
 
 def take(
     store: Store,
     claim: str = "c1",
-    worker: str = "w1",
     *,
     queues: tuple[str, ...] = (QUEUE,),
     lease_seconds: float = 6,
     is_again: bool = False,
 ) -> Claimed | None:
-    return store.run(operations.take(slot(worker, queues, lease_seconds), claim, is_again=is_again))
+    return store.run(operations.take(slot(queues, lease_seconds), claim, is_again=is_again))
 
 
-def taken(store: Store, claim: str = "c1", worker: str = "w1", **options: Any) -> str | None:
-    claimed = take(store, claim, worker, **options)
+def taken(store: Store, claim: str = "c1", **options: Any) -> str | None:
+    claimed = take(store, claim, **options)
     return claimed and claimed.job_id
 
 

@@ -26,7 +26,7 @@ LIMITS = QueueLimits(jobs=1000, of_caller=1000, of_process=1000)
 
 
 def take(store: Store, queue: str, claim: str) -> str:
-    slot = Slot(worker="w", queues=(queue,), lease_seconds=60)
+    slot = Slot(queues=(queue,), lease_seconds=60)
     claimed = store.run(operations.take(slot, claim))
     assert claimed is not None
     return claimed.job_id

@@ -506,7 +506,7 @@ class Life(RuleBasedStateMachine):
 
     @property
     def slot(self) -> operations.Slot:
-        return operations.Slot(worker="w1", queues=QUEUES, lease_seconds=60)
+        return operations.Slot(queues=QUEUES, lease_seconds=60)
 
     def new_claim(self) -> str:
         return f"claim-{next(self.claims)}"

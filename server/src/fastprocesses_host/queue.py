@@ -68,7 +68,6 @@ class QueueBroker(RedisBroker):
         orders = [(*queues[start:], *queues[:start]) for start in range(len(queues))]
         slots = [
             Slot(
-                worker=self.worker_id,
                 queues=(*(first for first, _ in order), *(second for _, second in order)),
                 lease_seconds=lease_seconds,
             )

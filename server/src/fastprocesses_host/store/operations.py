@@ -91,13 +91,12 @@ class Claimed(Struct, frozen=True, kw_only=True):
 class Slot(Struct, frozen=True, kw_only=True):
     """Who asks for jobs: a place of a worker, which has one job at a time."""
 
-    worker: str
     queues: tuple[str, ...]
     """The one that is served first, first."""
     lease_seconds: float
 
 
-_NO_SLOT = Slot(worker="", queues=(), lease_seconds=0.0)
+_NO_SLOT = Slot(queues=(), lease_seconds=0.0)
 
 
 class Finished(Struct, frozen=True):
