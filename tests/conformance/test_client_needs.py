@@ -12,6 +12,7 @@ from fastprocesses_host.web.processes import DEFAULT_LIMIT
 from starlette.testclient import TestClient
 
 from tests.conformance.conftest import MAX_BODY_BYTES, SLOTS
+from tests.support import wait_until
 from tests.web.conftest import check_no_null
 from tests.web.test_execution import parts_of
 
@@ -235,6 +236,7 @@ def test_line_11_a_reference_is_a_file_that_can_be_downloaded(client):
 
 @pytest.mark.parametrize("path", RESOURCES)
 def test_line_12_slashes_bodies_and_methods_do_no_harm(client, path):
+    wait_until(lambda: not client.get("/jobs?status=accepted,running").json()["jobs"], 60, "rest")
     plain = client.get(path)
     slashed = client.get(path.rstrip("/") + "/", follow_redirects=False)
 

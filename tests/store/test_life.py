@@ -207,6 +207,21 @@ def test_the_job_of_a_silent_worker_runs_again_or_fails(
         assert read(store, job_id).attempt == 2
 
 
+def test_who_slept_after_it_was_told_that_it_may_recover_recovers_nothing(store: Store) -> None:
+    """All slept, and this one wakes before the worker has renewed its lease."""
+    job_id = accept(store)
+    take(store, lease_seconds=0)
+    ticks = store.keys.prefix + ":ticks"
+    assert store.run(operations.tick("w2", lease_seconds=6)).may_recover
+    store.redis.hset(ticks, "last", store.check() - 30_000)
+    assert recover(store) == 0
+    assert not store.run(operations.tick("w2", lease_seconds=6)).may_recover
+    assert recover(store) == 0
+    assert read(store, job_id).status == Status.RUNNING
+    store.redis.hset(ticks, "hold", store.check() - 1)
+    assert recover(store) == 1
+
+
 def due_in_seconds(store: Store, job_id: str) -> float:
     """How long from now on a job waits for its next attempt, by the store's clock."""
     due = store.redis.zscore(store.keys.prefix + ":later", job_id)

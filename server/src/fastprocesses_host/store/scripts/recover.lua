@@ -3,6 +3,9 @@
 -- longer; what silent workers and hosts left behind is removed.
 -- ARGV: lease, most jobs a call, wait before a second attempt, problem of a lost worker, problem of a job without one
 local lease, most = tonumber(ARGV[1]), tonumber(ARGV[2])
+-- Whoever asks was told by a tick that it may, and may have slept since: the living renew their leases first.
+local ticks = redis.call('HMGET', P .. ':ticks', 'last', 'hold')
+if NOW - tonumber(ticks[1] or NOW) > math.max(lease / 2, 1000) or NOW < tonumber(ticks[2] or 0) then return 0 end
 allow_oom()
 local recovered = 0
 
