@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Connect = Callable[[], "asyncio.Task[Stream]"]
 
 
 class StoppedByTest:
@@ -43,7 +44,7 @@ class Application:
 
 
 @asynccontextmanager
-async def served(app: Application) -> AsyncIterator[Callable[[], "asyncio.Task[Stream]"]]:
+async def served(app: Application) -> AsyncIterator[Connect]:
     drain, listener = StoppedByTest(), socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     serving = asyncio.create_task(
@@ -59,6 +60,14 @@ async def served(app: Application) -> AsyncIterator[Callable[[], "asyncio.Task[S
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asgi_servers, "KEEP_ALIVE_SECONDS", 0.05)
+
+
+async def used(connect: Connect) -> Stream:
+    """Open a connection, and have a request answered by it."""
+    reader, writer = await connect()
+    writer.write(REQUEST)
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+    return reader, writer
 
 
 async def a_busy_one_outlives_an_idle_one() -> None:
@@ -79,9 +88,7 @@ async def one_that_was_used_is_closed_later() -> None:
     app = Application()
     app.may_answer.set()
     async with asyncio.timeout(20), served(app) as connect:
-        reader, writer = await connect()
-        writer.write(REQUEST)
-        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+        reader, writer = await used(connect)
         assert await reader.read() == b""
         writer.close()
 
@@ -90,13 +97,9 @@ async def nothing_is_left_of_those_that_clients_close() -> None:
     app = Application()
     app.may_answer.set()
     async with asyncio.timeout(20), served(app) as connect:
-        first_reader, first = await connect()
-        first.write(REQUEST)
-        await first_reader.readuntil(b"\r\n\r\n")  # now all that is not of a connection runs
+        _, first = await used(connect)  # now all that is not of a connection runs
         before = asyncio.all_tasks()
-        reader, writer = await connect()
-        writer.write(REQUEST)
-        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+        _, writer = await used(connect)
         of_connection = asyncio.all_tasks() - before
         first.close()
         writer.close()

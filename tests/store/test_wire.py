@@ -14,6 +14,7 @@ from fastprocesses_host.store.client import AsyncStore, Store, StoreUnavailable
 from fastprocesses_host.store.keys import FORMAT, Keys
 from fastprocesses_host.store.operations import open_store
 from fastprocesses_host.store.wire import ThreadWire, Wire
+from msgspec.structs import replace
 
 from tests.support import StoreServer, short_folder
 
@@ -202,6 +203,21 @@ def test_what_nobody_waits_for_is_heard(any_store: StoreServer) -> None:
             assert isinstance(answer, tuple)
             assert answer[0] == told[0]
             await store.read("SCRIPT", "FLUSH")  # then it is sent as a whole
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_that_cannot_be_read_keeps_no_other_from_its_asker(any_store: StoreServer) -> None:
+    def unreadable(answer: object) -> None:
+        raise ValueError(answer)
+
+    async def scenario() -> None:
+        store, heard = AsyncStore(any_store.url, Keys.of("heard")), asyncio.Queue[object]()
+        told = await store.run(open_store(FORMAT))
+        assert store.send(replace(open_store(FORMAT), parse=unreadable), heard.put_nowait)
+        assert (await store.run(open_store(FORMAT)))[0] == told[0]
+        assert isinstance(heard.get_nowait(), ValueError)
         await store.close()
 
     asyncio.run(scenario())

@@ -113,7 +113,7 @@ class _OtherClock(Exception):
     """A job's id is of another time than the store's."""
 
 
-class _Terms(Struct, frozen=True):
+class _Kind(Struct, frozen=True):
     """What all jobs of a process have in common that are executed in one way."""
 
     process: OfferedProcess
@@ -143,7 +143,7 @@ class Host:
         self._unreadable: set[str] = set()
         self._ids = JobIds()
         self._clock_offset_ms = 0
-        self._terms: dict[tuple[str, bool, bool], _Terms] = {}
+        self._kinds: dict[tuple[str, bool, bool], _Kind] = {}
         self._waiting = Waiting()
         self.watched = Watched(
             lambda job_id: self._store.follow(self._keys.changes(job_id)),
@@ -589,38 +589,38 @@ class Host:
         is_sync = choice.mode == "sync"
         waits = choice.mode != "async"
         listed = not is_sync or settings.record_sync_jobs or subscriber is not None or wants_references(asked)
-        terms = self._terms_of(process, waits=waits, listed=listed)
+        kind = self._kind_of(process, waits=waits, listed=listed)
         return NewJob(
             id=self._ids.make(now_ms),
             process_id=process.description.id,
             process_version=process.description.version,
             description_digest=process.digest,
             environment=process.environment,
-            queue=terms.queue,
+            queue=kind.queue,
             mode="sync" if is_sync else "async",
             listed=listed,
-            limits=terms.limits,
+            limits=kind.limits,
             asked=asked,
             caller=caller,
             waiting_host=self._id if waits else "",
             deadline_ms=round(now_ms + settings.sync_timeout_seconds * 1000) if is_sync else None,
-            keep_inputs=terms.keep_inputs,
+            keep_inputs=kind.keep_inputs,
             subscriber=subscriber,
             callback_progress_seconds=settings.callback_progress_seconds,
         )
 
-    def _terms_of(self, process: OfferedProcess, *, waits: bool, listed: bool) -> _Terms:
+    def _kind_of(self, process: OfferedProcess, *, waits: bool, listed: bool) -> _Kind:
         key = (process.description.id, waits, listed)
-        terms = self._terms.get(key)
-        if terms is None or terms.process is not process:  # another one has its name since
+        kind = self._kinds.get(key)
+        if kind is None or kind.process is not process:  # another one has its name since
             queues = queue_names(process.environment, process.policy.queue)
-            terms = self._terms[key] = _Terms(
+            kind = self._kinds[key] = _Kind(
                 process,
                 queues[0] if waits else queues[1],
                 limits_of(process, self.settings, listed=listed),
                 listed and keeps_inputs(process, self.settings),
             )
-        return terms
+        return kind
 
     async def _accept(
         self,
@@ -884,7 +884,7 @@ class Host:
         shown = choose_offers(names, self._offers)
         if shown != self._shown and shown:
             self._catalog = Catalog.from_announcements(self._offers[name] for name in shown)
-            self._terms.clear()
+            self._kinds.clear()
             self._shown = shown  # from now on the host is ready
             log.info("catalog changed", processes=len(self._catalog.processes))
         for name in self._offers.keys() - names.keys():

@@ -129,7 +129,7 @@ class AsyncStore:
                     "EVALSHA", script_sha(operation.script), 1, self.keys.prefix, *operation.arguments
                 )
             except redis.ResponseError as error:
-                if not str(error).startswith("NOSCRIPT"):
+                if not _is_unknown_script(error):
                     raise
                 answer = await wire.ask(
                     "EVAL", script_text(operation.script), 1, self.keys.prefix, *operation.arguments
@@ -291,13 +291,11 @@ class _Sent(Generic[T]):
         hear: Callable[[T | Exception], None],
         told: Callable[[Exception], Exception],
     ) -> None:
-        self._wire, self._prefix, self._operation, self._hear, self._told = (
-            wire,
-            prefix,
-            operation,
-            hear,
-            told,
-        )
+        self._wire = wire
+        self._prefix = prefix
+        self._operation = operation
+        self._hear = hear
+        self._told = told
 
     def send(self) -> None:
         operation = self._operation
@@ -309,7 +307,13 @@ class _Sent(Generic[T]):
         return False
 
     def set_result(self, answer: Any) -> None:
-        self._hear(self._operation.parse(answer))
+        try:
+            heard: T | Exception = self._operation.parse(answer)
+        except (
+            Exception
+        ) as error:  # in the connection's own turn it would keep their answers from all who follow
+            heard = error
+        self._hear(heard)
 
     def set_exception(self, error: Exception) -> None:
         if not _is_unknown_script(error):
@@ -351,7 +355,7 @@ class Store:
             try:
                 answer = self._own.wire.ask("EVALSHA", script_sha(operation.script), *arguments)
             except redis.ResponseError as error:
-                if not str(error).startswith("NOSCRIPT"):
+                if not _is_unknown_script(error):
                     raise
                 answer = self._own.wire.ask("EVAL", script_text(operation.script), *arguments)
         except _ANY_FAILURE as error:

@@ -73,9 +73,8 @@ async def answer(
     """
     headers: dict[str, str] = {}
     etag = ""
-    if (
-        request.method != "POST" and _links(request) != "signed"
-    ):  # then its links are others each time, and end
+    has_lasting_links = _links(request) != "signed"  # signed ones are others each time, and end
+    if request.method != "POST" and has_lasting_links:
         etag = _etag_of_read(request, job.id, type(plan).__name__, plan, offered, urls_of(request).base)
     if is_known(request, etag):
         return not_modified(etag)

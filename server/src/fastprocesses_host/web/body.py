@@ -54,9 +54,8 @@ class BodyLimits:
         if scope["type"] != "http" or not may_have_body(scope):
             return self.app(scope, receive, send)
         body = _Body(self, scope, receive, send)
-        scope[_BODY] = ref(
-            body
-        )  # it knows the server's stream, which has the scope: no circle for the collector
+        # It knows the server's stream, which has the scope: no circle for the collector.
+        scope[_BODY] = ref(body)
         return self.app(scope, body.receive, body.send)
 
     def watch(self, body: "_Body") -> None:
@@ -102,9 +101,8 @@ class _Body:
         self._declared = declared_length(scope)
         self._receive = receive
         self._send = send
-        self._loop = (
-            asyncio.get_running_loop()
-        )  # which asks the system each time whether the process was forked
+        # Kept: it asks the system each time whether the process was forked.
+        self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._length = 0
         self._ended = False

@@ -228,9 +228,8 @@ class Plans:
 
     def of(self, process: OfferedProcess, job: Job, inline_bytes: int) -> _Planned:
         """Plan the answer of a job of a process; see `plan_answer`."""
-        if (
-            job.listed or job.asked.outputs is not None
-        ):  # then it depends on sizes, or on what cannot be a key
+        depends_on_more = job.listed or job.asked.outputs is not None  # on sizes, or on what cannot be a key
+        if depends_on_more:
             return _plan(process, job, inline_bytes)
         forms = [(name, value.form, value.media_type) for name, value in job.outputs.items()]
         key = (process.digest, job.asked, *forms)

@@ -1,4 +1,5 @@
 -- What lies in the value store, and how much of it is whose.
+
 -- How many bytes lie in the value store: in all, and of each caller.
 local function count_bytes(caller, by)
   if by == 0 then return end
