@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,20 @@ def test_what_the_store_has_written_is_put_on_the_disk_again_and_again(
 
 def name_of(descriptor: int) -> str:
     return Path(f"/proc/self/fd/{descriptor}").readlink().name
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("chosen", ["", "glibc.malloc.tcache_count=3"])
+def test_the_store_keeps_small_memory_at_hand_unless_told_otherwise(
+    chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if chosen:
+        monkeypatch.setenv("GLIBC_TUNABLES", chosen)
+    with short_folder() as folder, private_store(folder / "data") as store:
+        process = started(store)
+        try:
+            environ = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+        finally:
+            process.kill()
+            process.wait()
+    assert f"GLIBC_TUNABLES={chosen or 'glibc.malloc.tcache_count=2000'}".encode() in environ

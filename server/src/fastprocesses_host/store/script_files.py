@@ -1,21 +1,52 @@
-"""The scripts as they are sent: the shared parts that they include, then their own; read once a process."""
+"""The scripts as they are sent: the shared definitions that each needs, then its own text; made once a process."""
 
 import functools
 import hashlib
+import re
 from collections.abc import Iterator
 from importlib import resources
 
-_INCLUDE = b"-- include: "
-"""Before the names of parts that a script or a part needs, in its first line; each comes once, behind what it needs."""
+from msgspec import Struct
+
+_SHARED = (
+    "_common",
+    "_queue",
+    "_stored",
+    "_turns",
+    "_endings",
+    "_entering",
+    "_log",
+    "_take",
+    "_again",
+    "_owned",
+    "_removal",
+    "_room",
+    "_uploads",
+)
+"""Files of shared definitions, each behind those it needs."""
 _WITH = b"-- with: "
-"""Before the name of another script, in the line after that, which is then a function of this one."""
+"""Before the name of another script, in the first line, which is then a function of this one."""
+_NO_CODE = re.compile(rb"'(?:[^'\\]|\\.)*'|--[^\n]*")
+_NAME = re.compile(rb"(?<![.:\w])[A-Za-z_]\w*")
+_DEFINED = re.compile(rb"local function (\w+)|local ([\w, ]+?) *(?:=|$)|(\w+) = ")
+
+
+class _Definition(Struct, frozen=True):
+    """One definition of the shared files: its text, what it defines, and all names in it."""
+
+    text: bytes
+    defines: frozenset[bytes]
+    names: frozenset[bytes]
 
 
 @functools.cache
 def script_text(name: str) -> bytes:
-    """Give the text of one script: no more of the shared parts than it needs, since each call makes them anew."""
-    names = dict.fromkeys(["_common", *_parts_of(_file(name)), name])
-    return b"".join(_body(_file(name)) for name in names)
+    """Give the text of one script: no more of the shared definitions than it needs, since each call makes them anew."""
+    own = _with_others(_file(name))
+    needed = _names_in(own)
+    while more := {name for each in _definitions() if each.defines & needed for name in each.names} - needed:
+        needed |= more
+    return b"".join(each.text for each in _definitions() if each.defines & needed) + own
 
 
 @functools.cache
@@ -24,23 +55,46 @@ def script_sha(name: str) -> str:
     return hashlib.sha1(script_text(name), usedforsecurity=False).hexdigest()
 
 
-def _parts_of(text: bytes) -> Iterator[str]:
-    for part in _named(text, _INCLUDE):
-        yield from _parts_of(_file(part))
-        yield part
+@functools.cache
+def _definitions() -> tuple[_Definition, ...]:
+    return tuple(
+        _Definition(text, frozenset(_defined_by(text)), frozenset(_names_in(text)))
+        for part in _SHARED
+        for text in _split(_file(part))
+    )
 
 
-def _body(text: bytes) -> bytes:
-    return b"".join(_as_function(other) for other in _named(text, _WITH)) + text
+def _split(text: bytes) -> Iterator[bytes]:
+    """Split a shared file: a definition goes from the left margin to the next one there, but for its last line."""
+    lines: list[bytes] = []
+    for line in text.splitlines(keepends=True):
+        if re.match(rb"\w(?!nd\b)", line) and lines:
+            yield b"".join(lines)
+            lines = []
+        if line.strip() and not line.lstrip().startswith(b"--"):
+            lines.append(line)
+    yield b"".join(lines)
 
 
-def _as_function(name: str) -> bytes:
-    return b"local function " + name.encode() + b"()\n" + _file(name) + b"\nend\n"
+def _defined_by(text: bytes) -> Iterator[bytes]:
+    found = _DEFINED.match(text.split(b"\n", 1)[0])
+    if found is None:
+        raise AssertionError(text)
+    for names in found.groups():
+        yield from (name.strip() for name in (names or b"").split(b",") if name)
 
 
-def _named(text: bytes, header: bytes) -> list[str]:
-    lines = [line for line in text.split(b"\n", 2)[:2] if line.startswith(header)]
-    return [name.decode() for line in lines for name in line.removeprefix(header).split()]
+def _names_in(text: bytes) -> set[bytes]:
+    return set(_NAME.findall(_NO_CODE.sub(b"", text)))
+
+
+def _with_others(text: bytes) -> bytes:
+    first = text.split(b"\n", 1)[0]
+    others = first.removeprefix(_WITH).split() if first.startswith(_WITH) else []
+    return (
+        b"".join(b"local function " + name + b"()\n" + _file(name.decode()) + b"\nend\n" for name in others)
+        + text
+    )
 
 
 def _file(name: str) -> bytes:

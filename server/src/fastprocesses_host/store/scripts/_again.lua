@@ -1,4 +1,3 @@
--- include: _endings _entering
 -- How long a job waits before another attempt.
 local function pause(job, first) return math.min(first * 2 ^ (job.attempt - 1), 60000) end
 

@@ -1,10 +1,11 @@
--- Shared by every script: KEYS[1] is the prefix, all other keys are built from it.
--- Times are milliseconds of the store's own clock.
+-- What several scripts share, here and in the other files that begin with an underscore. Each script is sent with those
+-- of these definitions that it needs, so what stands at the left margin is one definition, and has an end there too.
+
+-- KEYS[1] is the prefix, all other keys are built from it. Times are milliseconds of the store's own clock.
 local P = KEYS[1]
 local TIME = redis.call('TIME')
-local NOW = TIME[1] * 1000 + math.floor(TIME[2] / 1000)
-
-local STAMP = string.format('%.0f', NOW) -- as a field has it; the store would write it anew for each
+local STAMP = TIME[1] .. string.sub('000000' .. TIME[2], -6, -4) -- as a field has it; to write a number takes longer
+local NOW = tonumber(STAMP)
 
 local function job_key(id) return P .. ':j:' .. id end
 
@@ -24,43 +25,41 @@ end
 
 local function is_final(status) return status ~= 'accepted' and status ~= 'running' end
 
--- What is decided when a job is accepted, from a record of the version before this one.
-local function terms_before(id)
+-- What is decided when a job is accepted: `Terms` in records.py, in that order; then whether its record is one of the
+-- version before this one, which has it in fields. Of the packed array only the items are unpacked, which makes no table.
+local function terms_of(id, packed)
+  if packed then return cmsgpack.unpack(string.sub(packed, 4)) end
   local found = read(id, 'p', 'q', 'li', 'tt', 'mc', 'cp', 'ki', 'rt', 'ma', 'mq', 'dl', 'kr', 'kl', 'sd', 'mr', 'mo',
     'ow', 'in')
   local function number(i) return tonumber(found[i] or 0) end
-  return {
-    found[1], found[2] or '', found[3] ~= '0', found[3] == 'c', number(4), number(5), found[6] == '1', found[7] == '1',
-    found[8] == '1', tonumber(found[9] or 1), number(10), number(11), number(12), number(13), found[14] or '',
-    number(15), found[16] == 's', found[17] or '', found[18] ~= false, true,
-  }
+  return found[1], found[2] or '', found[3] ~= '0', found[3] == 'c', number(4), number(5), found[6] == '1',
+    found[7] == '1', found[8] == '1', tonumber(found[9] or 1), number(10), number(11), number(12), number(13),
+    found[14] or '', number(15), found[16] == 's', found[17] or '', found[18] ~= false, true
 end
 
--- A job by what was decided when it was accepted: `Terms` in records.py, in that order. Its lane is whose turn it takes:
--- its caller's. Jobs of a process that runs few at a time have a turn of their own, so that they wait for their process
--- and hold up nothing else of their caller.
-local function job_with(id, terms, caller)
-  local lane = caller
-  if caller and terms[6] > 0 then lane = caller .. '\t' .. terms[1] end
+-- A job by its terms. Its lane is whose turn it takes: its caller's. Jobs of a process that runs few at a time have a turn
+-- of their own, so that they wait for their process and hold up nothing else of their caller.
+local function job_with(id, caller, process, queue, listed, calls, ttl, most_at_once, is_counted, keeps_inputs, retryable,
+    most_attempts, longest_wait, deadline, results_ttl, log_ttl, shared_as, longest_run, is_sync, owner,
+    has_inputs_at_hand, has_more)
   return {
-    id = id, process = terms[1], queue = terms[2], listed = terms[3], calls = terms[4], ttl = terms[5],
-    most_at_once = terms[6], is_counted = terms[7], keeps_inputs = terms[8], retryable = terms[9],
-    most_attempts = terms[10], longest_wait = terms[11], deadline = terms[12], results_ttl = terms[13],
-    log_ttl = terms[14], shared_as = terms[15] ~= '' and terms[15] or nil, longest_run = terms[16], is_sync = terms[17],
-    owner = terms[18], has_inputs_at_hand = terms[19], caller = caller,
-    lane = lane,
+    id = id, caller = caller, process = process, queue = queue, listed = listed, calls = calls, ttl = ttl,
+    most_at_once = most_at_once, is_counted = is_counted, keeps_inputs = keeps_inputs, retryable = retryable,
+    most_attempts = most_attempts, longest_wait = longest_wait, deadline = deadline, results_ttl = results_ttl,
+    log_ttl = log_ttl, shared_as = shared_as ~= '' and shared_as or nil, longest_run = longest_run, is_sync = is_sync,
+    owner = owner, has_inputs_at_hand = has_inputs_at_hand, has_more = has_more,
+    lane = caller and most_at_once > 0 and caller .. '\t' .. process or caller,
   }
 end
 
 -- What the scripts need to know of a job; nil where there is none.
 local function job_of(id)
-  local found = read(id, 's', 't', 'c', 'cl', 'at', 'wh', 'lg')
+  local found = read(id, 's', 't', 'c', 'cl', 'at', 'wh', 'lg', 'd')
   if not found[1] then return nil end
-  local terms = found[2] and cmsgpack.unpack(found[2]) or terms_before(id)
-  local job = job_with(id, terms, found[4])
+  local job = job_with(id, found[4], terms_of(id, found[2]))
   job.status, job.claim, job.attempt, job.waiting_host = found[1], found[3], tonumber(found[5] or 0), found[6]
-  job.has_log = found[7]
-  if terms[20] or is_final(found[1]) then
+  job.has_log, job.packed_terms, job.packed_details = found[7], found[2], found[8]
+  if job.has_more or is_final(found[1]) then
     local rare = read(id, 'il', 'ol', 'fr')
     job.inputs_elsewhere, job.outputs_elsewhere, job.run = rare[1], rare[2], rare[3]
   end

@@ -1,4 +1,3 @@
--- include: _bytes _turns
 -- How jobs come to their ends, and who is told.
 -- Who watches a job hears that it changed, and reads what.
 local function tell_watchers(id) redis.call('PUBLISH', P .. ':ev:' .. id, '') end
@@ -59,13 +58,12 @@ local function subscribers()
 end
 
 local finalise, move
-local SCORES = {accepted = 0, running = 1}
 local most_brought = 100
 
 -- A run may be shared: every request for it is a job of its own that follows it, and has no run itself (share.lua).
 -- These functions too are made only where they are needed.
 local function sharing()
-  local self = {}
+  local self = {SCORES = {accepted = 0, running = 1}} -- of followers
   function self.same_key(digest) return P .. ':same:' .. digest end
   function self.followers_key(run) return P .. ':followers:' .. run end
 
@@ -126,7 +124,7 @@ local function sharing()
 
   -- Those that follow a run get into its state, a bounded number a call; the others' turn comes (P:followed).
   function self.bring_along(run)
-    local key, score = self.followers_key(run.id), SCORES[run.status]
+    local key, score = self.followers_key(run.id), self.SCORES[run.status]
     local others = score and 1 - score
     local ids = redis.call('ZRANGEBYSCORE', key, others or '-inf', others or '+inf', 'LIMIT', 0, most_brought)
     most_brought = most_brought - #ids
@@ -185,21 +183,11 @@ local function end_lease(job)
    end
 end
 
--- The same where the job was removed before its worker had left it.
-local function end_lease_of_removed(id)
-  redis.call('ZREM', P .. ':lease', id)
-  local process = redis.call('HGET', P .. ':removed', id)
-  if process then
-    redis.call('HDEL', P .. ':removed', id)
-    if redis.call('SREM', places().inside_key(process), id) == 1 then places().unpark(process) end
-  end
-end
-
 -- The running job of a claim; else why it is none, and what it is: then nobody is inside it any more.
 local function running_of(id, claim)
   local job = job_of(id)
   if not job then
-    end_lease_of_removed(id)
+    places().leave_removed(id)
     return nil, 'gone'
   end
   if job.claim ~= claim then return nil, 'superseded' end
@@ -239,7 +227,7 @@ finalise = function(job, to, fields, outcome)
   if not job.keeps_inputs then
     if not job.has_inputs_at_hand then redis.call('DEL', P .. ':i:' .. job.id) end
     if job.inputs_elsewhere then
-      discard(job.caller, job.inputs_elsewhere)
+      stored().discard(job.caller, job.inputs_elsewhere)
       redis.call('HDEL', key, 'il')
     end
   end

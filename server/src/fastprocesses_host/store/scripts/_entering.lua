@@ -1,4 +1,3 @@
--- include: _queue
 -- Whether an id was made longer ago than it may be, or by a clock that is ahead of ours.
 local function too_far_from_now(made, longest) return NOW - made > longest or made - NOW > 5000 end
 

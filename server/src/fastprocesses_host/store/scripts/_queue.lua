@@ -5,6 +5,7 @@ local function backlog_key(queue, lane) return P .. ':backlog:' .. queue .. ':' 
 
 -- Jobs of a process that runs few at a time are counted by caller; the others of a caller are its turn and backlog.
 local function count_waiting(job, by)
+  if not job.is_counted and job.most_at_once == 0 then return end
   local function count(name)
     if redis.call('HINCRBY', P .. ':waiting', name, by) <= 0 then redis.call('HDEL', P .. ':waiting', name) end
   end

@@ -1,4 +1,3 @@
--- include: _endings
 -- A job and all that there is of it; more than its end, which may have been long ago.
 local function remove(id)
   local job = job_of(id)
@@ -29,8 +28,8 @@ local function remove(id)
       if job.owner ~= '' then redis.call('ZREM', P .. ':jobs:o:' .. job.owner, id) end
     end
     if job.calls then subscribers().forget(id) end
-    discard(job.caller, job.inputs_elsewhere)
-    discard(job.caller, job.outputs_elsewhere)
+    if job.inputs_elsewhere then stored().discard(job.caller, job.inputs_elsewhere) end
+    if job.outputs_elsewhere then stored().discard(job.caller, job.outputs_elsewhere) end
     if job.results_ttl > 0 then redis.call('ZREM', P .. ':rexp', id) end
   end
   redis.call('DEL', job_key(id), P .. ':i:' .. id, P .. ':o:' .. id, P .. ':log:' .. id)

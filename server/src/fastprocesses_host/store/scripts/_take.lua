@@ -1,11 +1,10 @@
--- include: _endings
 -- The next job for a slot of a worker: accepted becomes running under the slot's claim, which its lease keeps from
 -- then on. Nothing is between the queue and the claim that could be lost. nil where nothing waits.
 local function told(job)
-  local found = read(job.id, 't', 'd')
   -- Of a record of the version before this one the worker makes out by itself what it needs.
-  if not found[1] then found[2] = redis.call('HGETALL', job_key(job.id)) end
-  return {job.id, found[1], found[2], job.attempt, job.has_inputs_at_hand and {} or redis.call('HGETALL', P .. ':i:' .. job.id)}
+  local details = job.packed_terms and job.packed_details or redis.call('HGETALL', job_key(job.id))
+  local inputs = job.has_inputs_at_hand and {} or redis.call('HGETALL', P .. ':i:' .. job.id)
+  return {job.id, job.packed_terms, details, job.attempt, inputs}
 end
 
 -- The accepted job that an id from the list stands for: itself, the next one of the lane whose turn it holds, or the
@@ -53,32 +52,29 @@ local function next_accepted(queues)
   end
 end
 
--- What was taken with a claim whose answer was lost; looked for among all that run.
-local function taken_before(claim)
+-- What was taken with a claim whose answer was lost; looked for among all that run. Of what is sent twice the first may
+-- come last, when nobody waits for its answer any more: from now on it takes nothing.
+local function taken_before(claim, again_key)
+  redis.call('SET', again_key, '', 'PX', 600000)
   for _, id in ipairs(redis.call('ZRANGE', P .. ':lease', 0, -1)) do
     local job = redis.call('HGET', job_key(id), 'c') == claim and job_of(id)
     if job and job.status == 'running' then return job end
   end
 end
 
--- Of what is sent twice with a claim the first may come last, when nobody waits for its answer any more: it takes nothing.
-local function comes_late(claim, is_again)
-  local key = P .. ':again:' .. claim
-  if not is_again then return redis.call('EXISTS', key) == 1 end
-  allow_oom()
-  redis.call('SET', key, '', 'PX', 600000)
-  return false
-end
-
 local function take(claim, lease, is_again, queues)
-  if comes_late(claim, is_again) then return false end
-  local job = is_again and taken_before(claim)
-  if job then
-    allow_oom()
-    redis.call('ZADD', P .. ':lease', NOW + lease, job.id)
-    return told(job)
+  local again_key = P .. ':again:' .. claim
+  if is_again then
+    redis.call('DEL', P .. ':oom') -- as allow_oom does
+    local job = taken_before(claim, again_key)
+    if job then
+      redis.call('ZADD', P .. ':lease', NOW + lease, job.id)
+      return told(job)
+    end
+  elseif redis.call('EXISTS', again_key) == 1 then
+    return false
   end
-  job = next_accepted(queues)
+  local job = next_accepted(queues)
   if not job then return false end
   stop_waiting(job)
   if job.caller and not pass_turn(job) then redis.call('ZREM', backlog_key(job.queue, job.lane), job.id) end

@@ -1,4 +1,3 @@
--- include: _queue
 -- Each lane has one id in the list of a queue; when its turn has come, that of the lane's next job begins.
 local function pass_turn(job)
   local turns = turns_key(job.queue)
@@ -44,6 +43,16 @@ local function places()
       redis.call('ZADD', P .. ':parked', NOW, process)
     end
     if redis.call('EXISTS', parked) == 0 then redis.call('ZREM', P .. ':parked', process) end
+  end
+
+  -- A worker leaves a job that was removed while it was inside.
+  function self.leave_removed(id)
+    redis.call('ZREM', P .. ':lease', id)
+    local process = redis.call('HGET', P .. ':removed', id)
+    if process then
+      redis.call('HDEL', P .. ':removed', id)
+      if redis.call('SREM', self.inside_key(process), id) == 1 then self.unpark(process) end
+    end
   end
 
   return self

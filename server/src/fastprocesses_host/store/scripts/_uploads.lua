@@ -1,4 +1,3 @@
--- include: _bytes
 -- Uploads: a record each, how many bytes each of a caller may have, and when each one ends.
 local UPLOADS_END = P .. ':uploads:exp'
 
@@ -16,7 +15,7 @@ local function reserve(id, caller, bytes, most_of_caller, most_of_all)
   if would_pass(most_of_caller, 'c:' .. caller) then return 'caller-bytes' end
   if would_pass(most_of_all, 'all') then return 'bytes' end
   redis.call('HSET', uploads_of_key(caller), id, whole(bytes))
-  count_bytes(caller, more)
+  stored().count_bytes(caller, more)
   return 'ok'
 end
 
@@ -26,13 +25,13 @@ local function remove_upload(id, why, tombstone_ms)
   local found = redis.call('HMGET', key, 'cl', 'lo')
   redis.call('ZREM', UPLOADS_END, id)
   if not found[1] then return false end
-  discard(nil, found[2])
+  stored().discard(nil, found[2])
   for _, part in ipairs(redis.call('LRANGE', key .. ':parts', 0, -1)) do
-    discard(nil, string.match(part, '^%d+ (.+)$'))
+    stored().discard(nil, string.match(part, '^%d+ (.+)$'))
   end
   local bytes = tonumber(redis.call('HGET', uploads_of_key(found[1]), id) or 0)
   redis.call('HDEL', uploads_of_key(found[1]), id)
-  count_bytes(found[1], -bytes)
+  stored().count_bytes(found[1], -bytes)
   redis.call('DEL', key, key .. ':parts')
   redis.call('HSET', key, 'go', why)
   redis.call('PEXPIRE', key, tombstone_ms)

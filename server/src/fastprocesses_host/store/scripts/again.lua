@@ -1,4 +1,3 @@
--- include: _again
 -- A run failed in a way that another one may not: the job waits for it, if it has attempts left.
 -- ARGV: id, claim, wait before a second attempt, reason
 local id, claim = ARGV[1], ARGV[2]

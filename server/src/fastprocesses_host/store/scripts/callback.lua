@@ -1,4 +1,3 @@
--- include: _endings
 -- The next call to a subscriber that is due, for a while that of who asks; after that it is due again. Lanes take turns.
 -- ARGV: claim, lease, lanes that have calls enough under way…
 local claim, lease, lanes_at_once = ARGV[1], tonumber(ARGV[2]), 20 + #ARGV

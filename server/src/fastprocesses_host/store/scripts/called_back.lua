@@ -1,4 +1,3 @@
--- include: _endings _log
 -- What became of a call to a subscriber, by its claim only: a line of the job's log, and when the next one is due.
 -- ARGV: id, claim, step, number, outcome (told, failed: again after the wait, given-up, back: not made), wait,
 --       most log lines, line ('' for none)

@@ -1,4 +1,3 @@
--- include: _removal
 -- Accepted or running becomes dismissed; what was final before is removed, with a tombstone.
 -- A retry with the same token gets the same answer.
 -- ARGV: id, token, tombstone seconds

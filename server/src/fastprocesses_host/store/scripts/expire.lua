@@ -1,4 +1,3 @@
--- include: _removal _uploads
 -- Jobs, results that are kept for less, and uploads past their time are removed, a bounded number of each a call.
 -- ARGV: most, how long it is remembered that there was an upload in ms
 allow_oom()
@@ -9,7 +8,7 @@ local function remove_results(id)
   redis.call('ZREM', P .. ':rexp', id)
   local job = job_of(id)
   if not job then return end
-  discard(job.caller, job.outputs_elsewhere)
+  stored().discard(job.caller, job.outputs_elsewhere)
   redis.call('HDEL', job_key(id), 'ol', 'out')
   redis.call('DEL', P .. ':o:' .. id)
 end

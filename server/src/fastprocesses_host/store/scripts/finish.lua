@@ -1,4 +1,3 @@
--- include: _log _take
 -- The end of a run, by its claim only: final state, values, expiry, event, wake-up. A retry gets the same answer.
 -- With a next claim the slot takes its next job in the same turn.
 -- The first write is one that needs no memory, so it ends well in a full store.
@@ -32,7 +31,7 @@ local function finish()
   for i = 1, #fields, 2 do
     if fields[i] == 'ol' then
       job.outputs_elsewhere = fields[i + 1]
-      count_bytes(job.caller, bytes_of(job.outputs_elsewhere))
+      stored().count_bytes(job.caller, stored().bytes_of(job.outputs_elsewhere))
     end
   end
   finalise(job, to, fields, ARGV[at + 5])

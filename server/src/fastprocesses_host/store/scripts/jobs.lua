@@ -75,7 +75,7 @@ local function is_wanted(id)
   local found = read(id, 's', 'st', 'fi', 't')
   if not found[1] or (statuses and not statuses[found[1]]) then return false end
   if names or owner ~= '' then
-    local terms = found[4] and cmsgpack.unpack(found[4]) or terms_before(id)
+    local terms = {terms_of(id, found[4])}
     if (names and not names[terms[1]]) or (owner ~= '' and terms[18] ~= owner) then return false end
   end
   if shortest or longest then

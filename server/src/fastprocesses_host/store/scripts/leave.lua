@@ -1,4 +1,3 @@
--- include: _again
 -- A worker signs off: jobs that it took and never heard of go back, and it is no longer counted.
 -- ARGV: worker, offer, claims it got no answer to…
 allow_oom()

@@ -1,4 +1,3 @@
--- include: _endings _log _owned
 -- Progress, message and log lines of a running job into its record.
 -- ARGV: id, claim, progress ('' for none), message ('' for none), most log lines, lines…
 local id, claim = ARGV[1], ARGV[2]

@@ -1,4 +1,3 @@
--- include: _removal
 -- Jobs of an operator's choice are removed, oldest first: those that have ended and, where that is wanted, the others too.
 -- ARGV: id behind which to go on ('' for the beginning), most looked at, latest end, process ('' for any),
 --       dry (1: they are only counted), dismiss (1: those under way too), statuses…

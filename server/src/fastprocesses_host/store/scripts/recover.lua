@@ -1,4 +1,3 @@
--- include: _again _room
 -- Jobs whose worker went silent end or run again; jobs that waited too long end; those whose time has come wait no
 -- longer; what silent workers and hosts left behind is removed.
 -- ARGV: lease, most jobs a call, wait before a second attempt, problem of a lost worker, problem of a job without one
@@ -13,7 +12,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. ':lease', '-inf', NOW, 'LIM
   local job = job_of(id)
   recovered = recovered + 1
   if not job then
-    end_lease_of_removed(id)
+    places().leave_removed(id)
   elseif job.status == 'running' and job.retryable and job.attempt < job.most_attempts then
     redis.call('HSET', job_key(id), 'rc', 'worker-lost')
     queue_again(job, false, pause(job, tonumber(ARGV[3])))

@@ -1,4 +1,3 @@
--- include: _again
 -- A worker that stops gives up a job: back into the queue where that does no harm, else failed.
 -- ARGV: id, claim, untouched (1: its code never ran), reason, problem
 local id, claim = ARGV[1], ARGV[2]

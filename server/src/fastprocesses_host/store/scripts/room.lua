@@ -1,4 +1,3 @@
--- include: _bytes
 -- Room in the value store for what somebody is about to write there: held for a while, until it is given back.
 -- ARGV: holder, caller ('' for that of the job), job ('' for none), more bytes, milliseconds it is held from now on,
 --       most bytes of the job, of its caller, in all (0: any number)
@@ -9,7 +8,7 @@ if id ~= '' then
   local found = read(id, 'il', 'ol', 'cl')
   -- A job that was dismissed meanwhile has no caller any more; what is held is given back to one.
   caller = caller ~= '' and caller or redis.call('HGET', key, 'caller') or found[3] or '-'
-  used = used + bytes_of(found[1]) + bytes_of(found[2])
+  used = used + stored().bytes_of(found[1]) + stored().bytes_of(found[2])
 end
 
 local function would_pass(limit, bytes) return limit > 0 and bytes + more > limit end
@@ -23,5 +22,5 @@ if id ~= '' then allow_oom() end -- the run has to come to its end, which frees 
 redis.call('HINCRBY', key, 'bytes', ARGV[4])
 redis.call('HSET', key, 'caller', caller)
 redis.call('ZADD', P .. ':rooms', NOW + tonumber(ARGV[5]), holder)
-count_bytes(caller, more)
+stored().count_bytes(caller, more)
 return 'ok'

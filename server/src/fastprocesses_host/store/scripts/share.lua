@@ -1,4 +1,3 @@
--- include: _endings _entering
 -- with: accept
 -- A job whose request has a key of its own (Idempotency-Key), or may share the run of an equal request: then the job
 -- follows a run that has ended well, one that is under way, or a new one. A retry does no harm.
@@ -55,7 +54,7 @@ end
 
 local function follow(run)
   write_follower(run, run.status)
-  redis.call('ZADD', shares.followers_key(run.id), SCORES[run.status], id)
+  redis.call('ZADD', shares.followers_key(run.id), shares.SCORES[run.status], id)
   if run.status == 'running' then redis.call('HSET', job_key(id), 'st', NOW) end
   local queue = given[9]
   if queue ~= '' and run.status == 'accepted' and run.queue ~= queue and redis.call('HSETNX', job_key(run.id), 'pq', 1) == 1 then

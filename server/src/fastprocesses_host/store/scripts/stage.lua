@@ -1,4 +1,3 @@
--- include: _owned
 -- An output value too large to travel with the end of its run: under the claim, with a short life, until then.
 -- ARGV: id, claim, seconds, output, value
 local id, claim = ARGV[1], ARGV[2]

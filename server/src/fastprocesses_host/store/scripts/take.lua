@@ -1,3 +1,2 @@
--- include: _take
 -- ARGV: claim, lease, again (1: the answer to the same was lost), queues…
 return take(ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1', {unpack(ARGV, 4)})

@@ -1,4 +1,3 @@
--- include: _endings
 -- A sign of life: renews the leases of the jobs that the worker is inside, says which of them have to stop, and
 -- whether jobs of others may be recovered now.
 -- ARGV: worker ('' for none), host ('' for none), lease, offer, jobs and claims…

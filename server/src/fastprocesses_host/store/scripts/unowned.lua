@@ -1,8 +1,7 @@
--- include: _uploads
 -- Which of some values nobody has: no job that has not ended, none that names it, and no upload.
 -- ARGV: owners and locations…
 local function names(locations, wanted)
-  for location in each_location(locations) do
+  for location in stored().each_location(locations) do
     if location == wanted then return true end
   end
   return false

@@ -1,4 +1,3 @@
--- include: _room
 -- ARGV: holder
 allow_oom()
 give_room_back(ARGV[1])

@@ -1,4 +1,3 @@
--- include: _uploads
 -- Record of one upload, and its parts where it has some.
 -- ARGV: id
 local record = redis.call('HGETALL', upload_key(ARGV[1]))

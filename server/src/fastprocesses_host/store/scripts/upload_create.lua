@@ -1,4 +1,3 @@
--- include: _uploads
 -- Record of a new upload.
 -- ARGV: id, caller, bytes reserved, lifetime ms, most uploads of a caller, most bytes of a caller, most bytes of all
 --       (each 0: any number), fields and values (with cl among them)…

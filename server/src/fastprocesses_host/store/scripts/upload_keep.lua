@@ -1,4 +1,3 @@
--- include: _uploads
 -- An upload that something is done with: it lives on, may have more bytes, and its record changes.
 -- ARGV: id, bytes reserved ('' for as before), lifetime ms, most bytes of a caller, most bytes of all (each 0: any number),
 --       fields and values ('' removes)…

@@ -1,4 +1,3 @@
--- include: _uploads
 -- An upload that is wanted no more; what it has of bytes is garbage.
 -- ARGV: id, why, tombstone ms
 allow_oom()

@@ -1,4 +1,3 @@
--- include: _uploads
 -- An upload in parts, and the one who may write to it: whoever has the lease, until somebody else has it.
 -- ARGV: id, token of the writer, what is done, and for
 --       lock: milliseconds of the lease; unlock; part: bytes before it, its bytes, its location, milliseconds of the lease;
@@ -41,11 +40,11 @@ elseif what == 'cut' then
   while there > tonumber(ARGV[4]) do
     local last = redis.call('RPOP', parts)
     there = there - length_of(last)
-    discard(nil, location_of(last))
+    stored().discard(nil, location_of(last))
   end
 elseif what == 'whole' then
   for _, part in ipairs(redis.call('LRANGE', parts, 0, -1)) do
-    if location_of(part) ~= ARGV[4] then discard(nil, location_of(part)) end
+    if location_of(part) ~= ARGV[4] then stored().discard(nil, location_of(part)) end
   end
   redis.call('DEL', parts)
   redis.call('HSET', key, 'lo', ARGV[4])

@@ -1,4 +1,3 @@
--- include: _endings
 -- A run is offered to later requests no more, and its values neither; whether it was. Those that follow it go on.
 -- ARGV: id
 allow_oom()
