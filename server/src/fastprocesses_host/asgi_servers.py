@@ -60,18 +60,24 @@ async def serve(name: ServerName, app: ASGIApp, *, listen_fd: int, drain: Drain)
 
 async def _serve_hypercorn(app: ASGIApp, listen_fd: int, drain: Drain) -> None:
     from hypercorn.asyncio import serve as serve_hypercorn
+    from hypercorn.asyncio.tcp_server import TCPServer
 
     config = hypercorn_config(listen_fd)
     loop = asyncio.get_running_loop()
     if isinstance(loop, ServingLoop):
         app = counted(app)
         loop.close_idle_connections(KEEP_ALIVE_SECONDS)
+        # Not public: where it is missing, hypercorn goes on to close idle connections itself.
+        if idle := getattr(TCPServer, "_idle_timeout", None):
+            loop.spare(idle)
 
     def ask_to_close() -> None:
         config.keep_alive_max_requests = 0
 
     async def last_requests() -> None:
         config.graceful_timeout = await drain.last_requests(ask_to_close)
+        if isinstance(loop, ServingLoop):
+            loop.close_idle_connections(0.0)
 
     await serve_hypercorn(cast("Framework", app), config, shutdown_trigger=last_requests)
 
@@ -97,22 +103,13 @@ def hypercorn_config(listen_fd: int) -> "Config":
     """Give the configuration of one host process on a socket that already listens."""
     from hypercorn.config import Config
 
-    class Patient(Config):
-        @property
-        def keep_alive_timeout(self) -> float | None:  # type: ignore[override]
-            """What hypercorn asks for in the task that closes a connection by which nothing follows.
-
-            Where our loop looks for idle connections, that task needs no timer, which is a task too.
-            """
-            connection = current_connection()
-            return KEEP_ALIVE_SECONDS if connection is None else connection.rest()
-
-    config = Patient()
+    config = Config()
     config.bind = [f"fd://{listen_fd}"]
     config.backlog = BACKLOG
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     config.include_server_header = False
+    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.shutdown_timeout = FAREWELL_SECONDS
     config.keep_alive_max_requests = 100_000
     return config

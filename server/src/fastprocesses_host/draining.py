@@ -5,8 +5,9 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from types import CodeType
 from typing import Any
 
 try:
@@ -18,8 +19,9 @@ from fastprocesses_host.gathering import Gathering, gathered
 
 LAST_REQUEST_SECONDS = 1.0
 """How long connections on which nothing is asked stay open: a request may be on its way, and is to be answered."""
-_LOOK_SECONDS = 5.0
-"""Idle connections are looked for so often."""
+_LONGEST_LOOK_SECONDS = 5.0
+"""Idle connections are looked for so often; more often, where they are not to be idle for as long."""
+_SHORTEST_LOOK_SECONDS = 0.05
 FAREWELL_SECONDS = 1.0
 """How long the last answers may take to be written."""
 
@@ -31,6 +33,10 @@ class ServingLoop(_BaseLoop):
         super().__init__()
         self._accepting: list[Any] = []
         self._opened: set[Gathering] = set()
+        self._next_look: asyncio.TimerHandle | None = None
+        self._spared: CodeType | None = None
+        self._done = self.create_future()
+        self._done.set_result(None)
 
     async def create_server(self, protocol_factory: Any, *arguments: Any, **options: Any) -> Any:
         """Create a server, and remember it."""
@@ -41,10 +47,27 @@ class ServingLoop(_BaseLoop):
         return server
 
     def close_idle_connections(self, seconds: float) -> None:
-        """Close connections from now on by which no request came for so long; for applications that are `counted`."""
+        """Close connections by which no request came for so long, from now on; for applications that are `counted`."""
+        if self._next_look is not None:
+            self._next_look.cancel()
         for connection in [each for each in self._opened if each.is_idle(seconds)]:
             connection.close()
-        self.call_later(min(_LOOK_SECONDS, seconds / 4), self.close_idle_connections, seconds)
+        look_seconds = min(_LONGEST_LOOK_SECONDS, max(_SHORTEST_LOOK_SECONDS, seconds / 4))
+        self._next_look = self.call_later(look_seconds, self.close_idle_connections, seconds)
+
+    def spare(self, wait: Callable[..., Coroutine[Any, Any, None]]) -> None:
+        """Make no tasks of a server's coroutine that waits to close an idle connection.
+
+        The server begins one after each answer and ends it with the next request; that costs two turns of the loop.
+        """
+        self._spared = wait.__code__
+
+    def create_task(self, coro: Any, **options: Any) -> Any:
+        """Create a task; give a future that is done for a coroutine that is spared."""
+        if self._spared is not None and getattr(coro, "cr_code", None) is self._spared:
+            coro.close()
+            return self._done
+        return super().create_task(coro, **options)
 
     async def accept_no_more(self) -> None:
         """Close what listens; connections made before are served on."""

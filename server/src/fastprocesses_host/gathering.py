@@ -23,8 +23,6 @@ class Gathering:
         self._length = 0
         self._requests = 0
         self._idle_since = loop.time()
-        self._has_ended = False
-        self._resting: asyncio.Task[Any] | None = None
         self.is_closing = transport.is_closing  # asked for with every write
 
     def begin(self) -> None:
@@ -35,18 +33,6 @@ class Gathering:
         """Count one request less."""
         self._requests -= 1
         self._idle_since = self._loop.time()
-
-    def rest(self) -> float | None:
-        """Give how long the running task may wait for a request; `expect_no_more` cancels it."""
-        self._resting = asyncio.current_task()
-        return 0.0 if self._has_ended else None
-
-    def expect_no_more(self) -> None:
-        """Have nobody wait for another request: the client has closed the connection, or it is lost."""
-        self._has_ended = True
-        resting, self._resting = self._resting, None
-        if resting is not None:
-            resting.cancel()
 
     def is_idle(self, seconds: float) -> bool:
         """Tell whether nothing was asked for so long."""
@@ -99,7 +85,6 @@ def gathered(
     def make() -> Any:
         protocol = make_protocol()
         connection_made, connection_lost = protocol.connection_made, protocol.connection_lost
-        eof_received = protocol.eof_received
 
         def made(transport: Any) -> None:
             connection = Gathering(transport, loop)
@@ -108,14 +93,9 @@ def gathered(
 
             def lost(error: Exception | None) -> None:
                 opened.discard(connection)
-                connection.expect_no_more()
                 connection_lost(error)
 
-            def ended() -> Any:
-                connection.expect_no_more()
-                return eof_received()
-
-            protocol.connection_lost, protocol.eof_received = lost, ended
+            protocol.connection_lost = lost
             connection_made(connection)
 
         protocol.connection_made = made
