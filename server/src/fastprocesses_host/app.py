@@ -113,7 +113,7 @@ class Service(Starlette):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put the layers together, the first one outermost."""
-        app: ASGIApp = self.router
+        app: ASGIApp = self.router.app
         for layer, arguments, options in reversed(self.user_middleware):
             app = layer(app, *arguments, **options)
         return app

@@ -5,15 +5,15 @@ import importlib.util
 import logging
 import math
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from fastprocesses_host.draining import FAREWELL_SECONDS, Drain, ServingLoop
 from fastprocesses_host.exits import Exit, StartError
-from fastprocesses_host.gathering import current_connection
 from fastprocesses_host.settings import ServerName
 
 if TYPE_CHECKING:
@@ -64,12 +64,11 @@ async def _serve_hypercorn(app: ASGIApp, listen_fd: int, drain: Drain) -> None:
 
     config = hypercorn_config(listen_fd)
     loop = asyncio.get_running_loop()
-    if isinstance(loop, ServingLoop):
-        app = counted(app)
+    # Not public: without it, hypercorn goes on to close idle connections itself.
+    wait = getattr(TCPServer, "_idle_timeout", None)
+    if isinstance(loop, ServingLoop) and wait is not None:
+        loop.rest_instead_of(wait)
         loop.close_idle_connections(KEEP_ALIVE_SECONDS)
-        # Not public: where it is missing, hypercorn goes on to close idle connections itself.
-        if idle := getattr(TCPServer, "_idle_timeout", None):
-            loop.spare(idle)
 
     def ask_to_close() -> None:
         config.keep_alive_max_requests = 0
@@ -82,28 +81,22 @@ async def _serve_hypercorn(app: ASGIApp, listen_fd: int, drain: Drain) -> None:
     await serve_hypercorn(cast("Framework", app), config, shutdown_trigger=last_requests)
 
 
-def counted(app: ASGIApp) -> ASGIApp:
-    """Have the connections by which requests come to an application know of them while they are answered."""
-
-    async def count(scope: Scope, receive: Receive, send: Send) -> None:
-        connection = current_connection()
-        if connection is None:
-            await app(scope, receive, send)
-            return
-        connection.begin()
-        try:
-            await app(scope, receive, send)
-        finally:
-            connection.end()
-
-    return count
-
-
 def hypercorn_config(listen_fd: int) -> "Config":
     """Give the configuration of one host process on a socket that already listens."""
     from hypercorn.config import Config
 
-    config = Config()
+    class DatedOnce(Config):
+        _second = 0
+        _headers: list[tuple[bytes, bytes]] = []
+
+        def response_headers(self, protocol: str) -> list[tuple[bytes, bytes]]:
+            """Give what every answer has, the same for all of one second."""
+            second = int(time.time())
+            if second != self._second:
+                self._second, self._headers = second, super().response_headers(protocol)
+            return self._headers
+
+    config = DatedOnce()
     config.bind = [f"fd://{listen_fd}"]
     config.backlog = BACKLOG
     config.accesslog = None

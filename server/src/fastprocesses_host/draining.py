@@ -15,7 +15,7 @@ try:
 except ImportError:
     from asyncio import SelectorEventLoop as _BaseLoop  # type: ignore[assignment]
 
-from fastprocesses_host.gathering import Gathering, gathered
+from fastprocesses_host.gathering import Gathering, current_connection, gathered
 
 LAST_REQUEST_SECONDS = 1.0
 """How long connections on which nothing is asked stay open: a request may be on its way, and is to be answered."""
@@ -34,9 +34,7 @@ class ServingLoop(_BaseLoop):
         self._accepting: list[Any] = []
         self._opened: set[Gathering] = set()
         self._next_look: asyncio.TimerHandle | None = None
-        self._spared: CodeType | None = None
-        self._done = self.create_future()
-        self._done.set_result(None)
+        self._wait: CodeType | None = None
 
     async def create_server(self, protocol_factory: Any, *arguments: Any, **options: Any) -> Any:
         """Create a server, and remember it."""
@@ -47,7 +45,7 @@ class ServingLoop(_BaseLoop):
         return server
 
     def close_idle_connections(self, seconds: float) -> None:
-        """Close connections by which no request came for so long, from now on; for applications that are `counted`."""
+        """Close connections by which no request came for so long, from now on; see `rest_instead_of`."""
         if self._next_look is not None:
             self._next_look.cancel()
         for connection in [each for each in self._opened if each.is_idle(seconds)]:
@@ -55,18 +53,20 @@ class ServingLoop(_BaseLoop):
         look_seconds = min(_LONGEST_LOOK_SECONDS, max(_SHORTEST_LOOK_SECONDS, seconds / 4))
         self._next_look = self.call_later(look_seconds, self.close_idle_connections, seconds)
 
-    def spare(self, wait: Callable[..., Coroutine[Any, Any, None]]) -> None:
-        """Make no tasks of a server's coroutine that waits to close an idle connection.
+    def rest_instead_of(self, wait: Callable[..., Coroutine[Any, Any, None]]) -> None:
+        """Make no tasks of the coroutine in which a server waits to close a connection; this tells which are idle.
 
-        The server begins one after each answer and ends it with the next request; that costs two turns of the loop.
+        The server begins one after each answer and ends it with the next request: two turns of the loop.
         """
-        self._spared = wait.__code__
+        self._wait = wait.__code__
 
     def create_task(self, coro: Any, **options: Any) -> Any:
-        """Create a task; give a future that is done for a coroutine that is spared."""
-        if self._spared is not None and getattr(coro, "cr_code", None) is self._spared:
-            coro.close()
-            return self._done
+        """Create a task; give the rest of a connection for the coroutine that is named above."""
+        if self._wait is not None and getattr(coro, "cr_code", None) is self._wait:
+            connection = current_connection()
+            if connection is not None:
+                coro.close()
+                return connection.rest()
         return super().create_task(coro, **options)
 
     async def accept_no_more(self) -> None:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final
+from weakref import ref
 
 _MOST_BYTES = 64 * 1024
 
@@ -21,22 +22,22 @@ class Gathering:
         self._loop = loop
         self._waiting: list[bytes] = []
         self._length = 0
-        self._requests = 0
-        self._idle_since = loop.time()
+        self._idle_since: float | None = None
+        self._rest = Rest(self, loop)
         self.is_closing = transport.is_closing  # asked for with every write
 
-    def begin(self) -> None:
-        """Count a request that came by this connection, until `end`."""
-        self._requests += 1
-
-    def end(self) -> None:
-        """Count one request less."""
-        self._requests -= 1
+    def rest(self) -> "Rest":
+        """Be idle until the rest that is given is cancelled."""
         self._idle_since = self._loop.time()
+        return self._rest
+
+    def wake(self) -> None:
+        """Be idle no more."""
+        self._idle_since = None
 
     def is_idle(self, seconds: float) -> bool:
         """Tell whether nothing was asked for so long."""
-        return not self._requests and self._loop.time() - self._idle_since >= seconds
+        return self._idle_since is not None and self._loop.time() - self._idle_since >= seconds
 
     def write(self, data: bytes) -> None:
         """Write with what else is written in this turn; at once when it gets long, so that senders are slowed down."""
@@ -75,6 +76,21 @@ class Gathering:
         if self._waiting:
             waiting, self._waiting, self._length = self._waiting, [], 0
             self._transport.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
+
+
+class Rest(asyncio.Future[None]):
+    """Stands for the task in which a server waits to close an idle connection: done, so that nobody waits for it."""
+
+    def __init__(self, connection: Gathering, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._connection = ref(connection)
+        self.set_result(None)
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Take note that the server does not wait any more."""
+        if connection := self._connection():
+            connection.wake()
+        return False
 
 
 def gathered(
