@@ -86,15 +86,14 @@ def hypercorn_config(listen_fd: int) -> "Config":
     from hypercorn.config import Config
 
     class DatedOnce(Config):
-        _second = 0
-        _headers: list[tuple[bytes, bytes]] = []
+        _kept: tuple[int, list[tuple[bytes, bytes]]] = (0, [])
 
         def response_headers(self, protocol: str) -> list[tuple[bytes, bytes]]:
-            """Give what every answer has, the same for all of one second."""
+            """Give what every answer has, written once for all answers of a second."""
             second = int(time.time())
-            if second != self._second:
-                self._second, self._headers = second, super().response_headers(protocol)
-            return self._headers
+            if second != self._kept[0]:
+                self._kept = second, super().response_headers(protocol)
+            return self._kept[1]
 
     config = DatedOnce()
     config.bind = [f"fd://{listen_fd}"]

@@ -67,7 +67,7 @@ class ServingLoop(_BaseLoop):
             if connection is not None:
                 coro.close()
                 return connection.rest()
-        return super().create_task(coro, **options)
+        return _BaseLoop.create_task(self, coro, **options)
 
     async def accept_no_more(self) -> None:
         """Close what listens; connections made before are served on."""

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final
-from weakref import ref
 
 _MOST_BYTES = 64 * 1024
 
@@ -22,22 +21,17 @@ class Gathering:
         self._loop = loop
         self._waiting: list[bytes] = []
         self._length = 0
-        self._idle_since: float | None = None
-        self._rest = Rest(self, loop)
+        self._rest = Rest(loop)
         self.is_closing = transport.is_closing  # asked for with every write
 
     def rest(self) -> "Rest":
         """Be idle until the rest that is given is cancelled."""
-        self._idle_since = self._loop.time()
+        self._rest.since = self._loop.time()
         return self._rest
-
-    def wake(self) -> None:
-        """Be idle no more."""
-        self._idle_since = None
 
     def is_idle(self, seconds: float) -> bool:
         """Tell whether nothing was asked for so long."""
-        return self._idle_since is not None and self._loop.time() - self._idle_since >= seconds
+        return self._rest.since is not None and self._loop.time() - self._rest.since >= seconds
 
     def write(self, data: bytes) -> None:
         """Write with what else is written in this turn; at once when it gets long, so that senders are slowed down."""
@@ -79,17 +73,20 @@ class Gathering:
 
 
 class Rest(asyncio.Future[None]):
-    """Stands for the task in which a server waits to close an idle connection: done, so that nobody waits for it."""
+    """Stands for the task in which a server waits to close an idle connection: done, so that nobody waits for it.
 
-    def __init__(self, connection: Gathering, loop: asyncio.AbstractEventLoop) -> None:
+    Attributes:
+        since: When the connection got idle, by the clock of the loop; None: it is not.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
-        self._connection = ref(connection)
+        self.since: float | None = None
         self.set_result(None)
 
-    def cancel(self, msg: Any = None) -> bool:
-        """Take note that the server does not wait any more."""
-        if connection := self._connection():
-            connection.wake()
+    def cancel(self, _msg: Any = None) -> bool:
+        """Take note that something is asked."""
+        self.since = None
         return False
 
 
