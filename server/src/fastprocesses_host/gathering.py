@@ -69,6 +69,8 @@ class Gathering:
     def _flush(self) -> None:
         if self._waiting:
             waiting, self._waiting, self._length = self._waiting, [], 0
+            if self.is_closing():  # lost in this turn: nobody is there to be told
+                return
             self._transport.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
 
 
