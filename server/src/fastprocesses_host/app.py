@@ -114,9 +114,9 @@ class Service(Starlette):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put the layers together, the first one outermost."""
-        app: ASGIApp = Routes(self.router)
+        app: ASGIApp = Routes(self.router).__call__  # which costs less to call than the object
         for layer, arguments, options in reversed(self.user_middleware):
-            app = layer(app, *arguments, **options)
+            app = layer(app, *arguments, **options).__call__
         return app
 
 
