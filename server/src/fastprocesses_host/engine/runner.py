@@ -34,7 +34,7 @@ from fastprocesses_host.engine.disk import DiskWatch
 from fastprocesses_host.engine.endings import Ending, Failed, Stopped, Succeeded
 from fastprocesses_host.engine.executors import QUIET_SECONDS, Executor, ExecutorLost, Executors
 from fastprocesses_host.engine.run import LINE_CHARACTERS, Run, Runs, ending_of_stop
-from fastprocesses_host.logs import bind_job, get_logger, unbind_job
+from fastprocesses_host.logs import get_logger, job_context
 from fastprocesses_host.ogc.exceptions import BodyTooLarge, InsufficientStorage, TooManyRequests
 from fastprocesses_host.ogc.jobs import AskedResults, OutputValue, Status
 from fastprocesses_host.ogc.references import REFERENCED, decode_referenced
@@ -114,17 +114,17 @@ class Runner:
         self._tells_all = settings.log_level == "debug"
         self._usual_formats: dict[str, dict[str, str]] = {}
         """The media types of outputs where the caller has no wishes, by process."""
+        self._log = log.bind()
+        """The lines that most jobs have; each would bind anew."""
         self._rooms = Rooms(settings, settings.value_folder)
 
     def run(self, claimed: Claimed) -> None:
         """Bring a job that was taken to its end, and then, in the same slot, what waits while something does."""
         following: Claimed | None = claimed
-        try:
+        with job_context(claimed.job_id) as context:
             while following is not None:
-                bind_job(following.job_id)
+                context["job_id"] = following.job_id
                 following = self._run(following)
-        finally:
-            unbind_job()
 
     def _run(self, claimed: Claimed) -> Claimed | None:
         run = Run(claimed, self._settings.max_log_lines)
@@ -168,7 +168,7 @@ class Runner:
                 seconds=seconds,
             )
         else:  # of one that is in no list, the caller and the access log know
-            tell = log.info if run.claimed.listed else log.debug
+            tell = self._log.info if run.claimed.listed else self._log.debug
             tell("job ended", process=process, ending=_told(ending), seconds=seconds)
 
     def _attempt(self, run: Run, attempts: "list[Attempt]") -> Ending:
