@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import os
 import re
 import time
@@ -63,6 +64,8 @@ _LEVELS = {
     "error": logging.ERROR,
 }
 _NOTHING_ASKED = AskedResults()
+_SUCCESSFUL = Status.SUCCESSFUL
+"""Kept since Python 3.11 looks members of enumerations up in several steps."""
 _WITH_FINISH_BYTES = 16 * 1024
 """Values up to this size travel with the end of their run; larger ones are staged before it."""
 
@@ -241,16 +244,20 @@ class Runner:
 
     def _fetch(self, run: Run, offer: Offer) -> Ending | None:
         """Fetch the inputs that were given by reference, if any were; give why that was not possible."""
+        for value in run.claimed.inputs.values():
+            if value.media_type == REFERENCED:
+                return self._fetch_referenced(run, offer)
+        return None
+
+    def _fetch_referenced(self, run: Run, offer: Offer) -> Ending | None:
         referenced = {
             name: decode_referenced(self._document(value))
             for name, value in run.claimed.inputs.items()
             if value.media_type == REFERENCED
         }
-        if not referenced:
-            return None
         ending = self._references.fetch(run, offer.process.description, offer.process.digest, referenced)
         if ending is None and run.is_outdated:
-            self._store.run_until_answered(lambda _is_again: sharing.withdraw(run.job_id))
+            self._store.run_until_answered(sharing.withdraw(run.job_id))
         return ending
 
     @cached_property
@@ -315,11 +322,15 @@ class Runner:
         """Write the end of a run; give the ending that it really had, and the next job of the slot."""
         if isinstance(ending, Succeeded):
             lengths = {name: _length(output) for name, output in ending.outputs.items()}
-            if max(lengths.values(), default=0) > self._settings.max_value_bytes:
+            longest = max(lengths.values(), default=0)
+            if longest > self._settings.max_value_bytes:
                 ending = self._too_large(lengths)
             else:
+                keep = self._keep
+                if self._values is not None and longest > self._settings.max_inline_bytes:
+                    keep = self._keep_with_room
                 try:
-                    return ending, self._keep_with_room(run, ending, lengths)
+                    return ending, keep(run, ending, lengths)
                 except transfers.LOST as error:
                     ending = transfers.without_results(run, error)
         if isinstance(ending, Failed):
@@ -347,7 +358,7 @@ class Runner:
             run.report(self._store)
         retry_seconds = self._settings.retry_seconds
         operation = operations.again(run.job_id, run.claim, retry_seconds=retry_seconds, reason=ending.reason)
-        if self._store.run_until_answered(lambda _is_again: operation) == "spent":
+        if self._store.run_until_answered(operation) == "spent":
             return False
         log.warning(
             "run failed", process=run.claimed.process_id, reason=ending.reason, attempt=run.claimed.attempt
@@ -367,8 +378,6 @@ class Runner:
         Raises:
             BodyTooLarge, TooManyRequests, InsufficientStorage: there is no room for them.
         """
-        if self._values is None or max(lengths.values(), default=0) <= self._settings.max_inline_bytes:
-            return self._keep(run, ending, lengths)
         with WorkerRoom(self._rooms, self._store, run.job_id, run.claim) as room:
             for name, output in ending.outputs.items():
                 if lengths[name] > self._settings.max_inline_bytes:
@@ -406,7 +415,7 @@ class Runner:
             fields["out"] = msgspec.json.encode(outputs)
             finished = self._end(run, "successful", fields, values, staged=staged)
         else:
-            told = Told(status=Status.SUCCESSFUL, outputs=outputs, values=values)
+            told = Told(_SUCCESSFUL, outputs, values)
             finished = self._end(run, "successful", fields, {}, told=told)
         if finished.outcome != "ok":
             self._discard(run, elsewhere)
@@ -424,7 +433,7 @@ class Runner:
 
     def _stage(self, run: Run, name: str, data: bytes) -> None:
         operation = operations.stage(run.job_id, run.claim, name, data)
-        self._store.run_until_answered(lambda _is_again: operation)
+        self._store.run_until_answered(operation)
 
     def _discard(self, run: Run, locations: Iterable[str]) -> None:
         """Delete the values of a run that no longer counted."""
@@ -457,22 +466,20 @@ class Runner:
         if told is not None and not run.claimed.listed:
             fields["res"] = encoded = encode_told(told)
         next_claim = "" if self._broker.draining.is_set() else self._broker.new_claim()
-        finished = self._store.run_until_answered(
-            lambda is_again: operations.finish(
-                run.job_id,
-                run.claim,
-                status,
-                fields=fields,
-                values=values,
-                staged=staged,
-                lines=lines,
-                max_log_lines=self._settings.max_log_lines,
-                told=encoded,
-                slot=self._broker.slot,
-                next_claim=next_claim,
-                is_again=is_again,
-            )
+        operation = operations.finish(
+            run.job_id,
+            run.claim,
+            status,
+            fields=fields,
+            values=values,
+            staged=staged,
+            lines=lines,
+            max_log_lines=self._settings.max_log_lines,
+            told=encoded,
+            slot=self._broker.slot,
+            next_claim=next_claim,
         )
+        finished = self._store.run_until_answered(operation)
         if finished.next is not None:
             self._broker.taken[finished.next.job_id] = finished.next
         self._broker.heard(next_claim)
@@ -482,7 +489,7 @@ class Runner:
 
     def _tell_others(self) -> None:
         """Tell all jobs that share a run of its end, some at a time; what is left undone, ticks do."""
-        while self._store.run_until_answered(lambda _is_again: sharing.bring()):
+        while self._store.run_until_answered(sharing.bring()):
             pass
 
     def _release(self, run: Run) -> None:
@@ -493,7 +500,7 @@ class Runner:
             reason="stopped",
             problem=endings.server_stopped(),
         )
-        self._store.run_until_answered(lambda _is_again: operation)
+        self._store.run_until_answered(operation)
 
 
 class Attempt:
@@ -511,7 +518,7 @@ class Attempt:
         limits = run.claimed.limits
         self._longest_seconds = min(limits.timeout_seconds, limits.max_run_seconds) - run.spent_seconds
         self._memory_limit_bytes = limits.memory_mb * endings.BYTES_PER_MB or memory_bytes
-        self._deadline_seconds = self._memory_due_seconds = float("inf")
+        self._deadline_seconds = self._memory_due_seconds = math.inf
         self._disk: DiskWatch | None = None
         self._cancel_ending: Ending | None = None
         self._kill_at_seconds: float | None = None
@@ -532,7 +539,7 @@ class Attempt:
         self.executor.on_line = self._on_line
         try:
             self.executor.send(order)
-            frames = self.executor.receive_soon() if self._longest_seconds > QUIET_SECONDS else []
+            frames = self.executor.receive_soon() if self._longest_seconds > QUIET_SECONDS else ()
             while True:
                 for frame in frames:
                     ending = self._take(frame)
@@ -547,11 +554,11 @@ class Attempt:
             raise
         finally:
             self._run.is_untouched = not self.executor.started.is_set
-            self._run.attach(None)
+            self._run.detach()
             self.executor.read_output()  # what the job printed last is still in the pipe
             self.executor.on_line = None
 
-    def _receive(self) -> list[AnyFrame]:
+    def _receive(self) -> tuple[AnyFrame, ...]:
         now = time.monotonic()
         due = min(self._deadline_seconds, self._memory_due_seconds, now + _LOOK_SECONDS)
         if self._kill_at_seconds is not None:
@@ -626,7 +633,7 @@ class Attempt:
                 self.executor.send(Cancel(self._run.job_id, self._run.claim))
                 hurry = isinstance(self._cancel_ending, Failed) and self._cancel_ending.reason in _IN_A_HURRY
                 self._kill_at_seconds = now + (0.0 if hurry else self._settings.cancel_grace_seconds)
-                self._deadline_seconds = self._memory_due_seconds = float("inf")
+                self._deadline_seconds = self._memory_due_seconds = math.inf
         if self._kill_at_seconds is not None and now >= self._kill_at_seconds:
             self.executor.end()
             return self._cancel_ending
