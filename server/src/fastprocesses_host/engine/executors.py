@@ -78,7 +78,7 @@ class Executor:
         self.gauged_seconds = 0.0
         self.used_seconds = 0.0
         self.on_line: OutputLine | None = None
-        self.streams: list[_Stream] = []
+        self.streams: list[Stream] = []
         self.handing_out = threading.Lock()
         """Held while something that was printed is read and handed out, by any thread."""
         self._output = select.poll()
@@ -186,7 +186,7 @@ class Executor:
             for stream in self.streams:
                 stream.read()
 
-    def drain(self, stream: "_Stream") -> None:
+    def drain(self, stream: "Stream") -> None:
         """Count a stream among those of the executor."""
         self.streams.append(stream)
         self._output.register(stream.file, select.POLLIN)
@@ -324,7 +324,9 @@ class Executors:
     def _take_idle(self, source: str) -> Executor | None:
         with self._lock:
             idle = self._idle
-            for position in range(len(idle) - 1, -1, -1):  # the one used last has most in the caches
+            if idle and source in idle[-1].sources:  # the one used last has most in the caches
+                return idle.pop()
+            for position in range(len(idle) - 2, -1, -1):
                 if source in idle[position].sources:
                     return idle.pop(position)
             executor = next((one for one in idle if not one.sources), None)
@@ -527,7 +529,7 @@ class OutputDrain:
         assert process.stderr is not None
         for name, file in (("stdout", process.stdout), ("stderr", process.stderr)):
             os.set_blocking(file.fileno(), False)
-            stream = _Stream(name, file, executor)
+            stream = Stream(name, file, executor)
             executor.drain(stream)
             self._selector.register(file, selectors.EVENT_READ, stream)
         os.write(self._wake_write, b"!")
@@ -554,7 +556,7 @@ class OutputDrain:
                 log.exception("reading what executors print failed")
 
 
-class _Stream:
+class Stream:
     """One stream of one executor, cut into lines."""
 
     def __init__(self, name: str, file: IO[bytes], executor: Executor) -> None:

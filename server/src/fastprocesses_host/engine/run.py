@@ -58,7 +58,7 @@ class Run:
         """Something was reported; of most jobs nothing ever is."""
         self._percent: int | None = None
         self._message: str | None = None
-        self._lines: deque[bytes] = deque(maxlen=max_log_lines)
+        self._lines: deque[bytes] | None = None
         self._max_log_lines = max_log_lines
 
     def attach(self, executor: Executor) -> None:
@@ -96,6 +96,8 @@ class Run:
             encoded = msgspec.json.encode(line)
         with self._lock:
             self._has_reported = True
+            if self._lines is None:
+                self._lines = deque(maxlen=self._max_log_lines)
             self._lines.append(encoded)
 
     def report(self, store: Store) -> Outcome:
@@ -129,9 +131,7 @@ class Run:
         with self._lock:
             self._percent = percent if self._percent is None else self._percent
             self._message = message if self._message is None else self._message
-            newer = list(self._lines)
-            self._lines.clear()
-            self._lines.extend([*lines, *newer])
+            self._lines = deque([*lines, *(self._lines or ())], self._max_log_lines)
 
     def take_last(self) -> tuple[int | None, str | None, list[bytes]]:
         """Take what is left for the end of the run, once a report under way has been written or given back.
@@ -146,9 +146,8 @@ class Run:
     def take(self) -> tuple[int | None, str | None, list[bytes]]:
         """Take what was reported since the last time: percent, message, log lines."""
         with self._lock:
-            taken = self._percent, self._message, list(self._lines)
-            self._percent, self._message = None, None
-            self._lines.clear()
+            taken = self._percent, self._message, list(self._lines or ())
+            self._percent = self._message = self._lines = None
             return taken
 
 

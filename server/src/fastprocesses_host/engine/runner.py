@@ -291,9 +291,7 @@ class Runner:
             distribution=offer.plugin.distribution,
             version=offer.plugin.version,
             process=offer.process.description.id,
-            inputs={
-                name: self._input(run, name, value, workdir) for name, value in run.claimed.inputs.items()
-            },
+            inputs=self._inputs(run, workdir),
             outputs=None if asked.outputs is None else list(asked.outputs),
             formats=self._formats(offer, asked),
             workdir=str(workdir),
@@ -309,11 +307,18 @@ class Runner:
             formats = self._usual_formats[description.id] = plan_formats(description, asked, negotiate=False)
         return formats
 
+    def _inputs(self, run: Run, workdir: Path) -> dict[str, Input]:
+        inputs = {}
+        for name, value in run.claimed.inputs.items():
+            is_plain = not value.location and value.media_type != REFERENCED
+            inputs[name] = (
+                Input(value.data, value.media_type) if is_plain else self._input(run, name, value, workdir)
+            )
+        return inputs
+
     def _input(self, run: Run, name: str, value: StoredInput, workdir: Path) -> Input:
         if value.media_type == REFERENCED:
             return run.fetched[name]
-        if not value.location:
-            return Input(value.data, value.media_type)
         assert self._values is not None, "a value lies in a value store that this worker does not have"
         file = self._values.local(value.location, workdir, stopped=lambda: run.stop is not None)
         return Input(media_type=value.media_type, path=str(file))
@@ -322,15 +327,12 @@ class Runner:
         """Write the end of a run; give the ending that it really had, and the next job of the slot."""
         if isinstance(ending, Succeeded):
             lengths = {name: _length(output) for name, output in ending.outputs.items()}
-            longest = max(lengths.values(), default=0)
-            if longest > self._settings.max_value_bytes:
-                ending = self._too_large(lengths)
+            too_large = self._too_large(lengths)
+            if too_large is not None:
+                ending = too_large
             else:
-                keep = self._keep
-                if self._values is not None and longest > self._settings.max_inline_bytes:
-                    keep = self._keep_with_room
                 try:
-                    return ending, keep(run, ending, lengths)
+                    return ending, self._keep_with_room(run, ending, lengths)
                 except transfers.LOST as error:
                     ending = transfers.without_results(run, error)
         if isinstance(ending, Failed):
@@ -345,10 +347,13 @@ class Runner:
             self._release(run)
         return ending, None
 
-    def _too_large(self, lengths: Mapping[str, int]) -> Failed:
+    def _too_large(self, lengths: Mapping[str, int]) -> Failed | None:
         limit = self._settings.max_value_bytes
-        name = next(name for name, length in lengths.items() if length > limit)
-        return endings.too_large(name, lengths[name], limit)
+        if sum(lengths.values()) > limit:  # else none is
+            for name, length in lengths.items():
+                if length > limit:
+                    return endings.too_large(name, length, limit)
+        return None
 
     def _repeat(self, run: Run, ending: Failed) -> bool:
         """Have a run that failed by chance repeated; tell whether that was done, or is no longer ours to decide."""
@@ -378,6 +383,8 @@ class Runner:
         Raises:
             BodyTooLarge, TooManyRequests, InsufficientStorage: there is no room for them.
         """
+        if self._values is None or sum(lengths.values()) <= self._settings.max_inline_bytes:
+            return self._keep(run, ending, lengths)
         with WorkerRoom(self._rooms, self._store, run.job_id, run.claim) as room:
             for name, output in ending.outputs.items():
                 if lengths[name] > self._settings.max_inline_bytes:
@@ -390,7 +397,7 @@ class Runner:
         values: dict[str, bytes] = {}
         outputs: dict[str, OutputValue] = {}
         elsewhere: dict[str, int] = {}
-        staged = False
+        staged, values_bytes = False, 0
         for name, output in ending.outputs.items():
             length = lengths[name]
             try:
@@ -405,13 +412,14 @@ class Runner:
             )
             if data is not None and len(data) <= _WITH_FINISH_BYTES:
                 values[name] = data
+                values_bytes += len(data)
             elif data is not None:
                 staged = True
                 self._stage(run, name, data)
         fields: dict[str, operations.Argument] = {}
         if elsewhere:
             fields["ol"] = locations_field(elsewhere)
-        if run.claimed.listed or staged or sum(map(len, values.values())) > _WITH_FINISH_BYTES:
+        if run.claimed.listed or staged or values_bytes > _WITH_FINISH_BYTES:
             fields["out"] = msgspec.json.encode(outputs)
             finished = self._end(run, "successful", fields, values, staged=staged)
         else:

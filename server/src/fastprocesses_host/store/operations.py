@@ -5,6 +5,7 @@ it writes, and uses the store's clock; a lost answer and a second try do no harm
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeVar
 
@@ -334,7 +335,7 @@ def finish(
         slot: Where the next job is to run.
         next_claim: With which it is taken in the same turn; empty: none is.
     """
-    flat = [part for pair in fields.items() for part in pair]
+    flat = list(chain.from_iterable(fields.items()))
     arguments: tuple[Argument, ...] = (
         next_claim,
         _milliseconds(slot.lease_seconds),
@@ -351,9 +352,8 @@ def finish(
         *flat,
         len(lines),
         *lines,
+        *([part for pair in values.items() for part in pair] if values else ()),
     )
-    if values:
-        arguments += tuple(part for pair in values.items() for part in pair)
 
     def parse(answer: Any) -> Finished:
         return Finished(
