@@ -1,5 +1,6 @@
 """The executors of a worker: which one a job gets, and that a job can be stopped from its first moment on."""
 
+import os
 import socket
 import subprocess
 import tempfile
@@ -7,12 +8,22 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
-from fastprocesses_host.engine.endings import Stopped
-from fastprocesses_host.engine.executors import Executor, Executors, make_workdir
+from fastprocesses_host.engine.endings import Stopped, Succeeded
+from fastprocesses_host.engine.executors import Executor, Executors, Stream, make_workdir
+from fastprocesses_host.engine.run import Run
 from fastprocesses_host.engine.runner import Attempt
 from fastprocesses_host.settings import Settings
-from fastprocesses_sdk.executor.protocol import AnyFrame, Cancel, Execute, FrameReader
+from fastprocesses_sdk.executor.protocol import (
+    AnyFrame,
+    Cancel,
+    Execute,
+    FrameReader,
+    Progress,
+    Result,
+    encode_frame,
+)
 from fastprocesses_sdk.executor.started import StartMark
 
 from tests.host.test_runs import run_of
@@ -81,3 +92,83 @@ def test_a_job_is_stopped_in_its_first_moment(executor: tuple[Executor, socket.s
     peer.join()
     assert got == [order, Cancel("job", "claim")]
     assert not attempt.is_reusable
+
+
+RESULT = encode_frame(Result("job", "claim", {}))
+PROGRESS = encode_frame(Progress("job", "claim", 50, None))
+
+
+def texts(run: Run) -> list[str]:
+    return [msgspec.json.decode(line)["text"] for line in run.take_last()[2]]
+
+
+def watched(ours: Executor, run: Run) -> None:
+    attempt = Attempt(run, ours, Settings(), 2**30, SOURCE)
+    order = Execute("job", "claim", SOURCE, "", "", "again", {}, None, {}, str(ours.workdir), 1024)
+    assert attempt.watch(order) == Succeeded({})
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ["print", RESULT],
+        ["print", PROGRESS + RESULT],
+        [PROGRESS, "print", RESULT],
+        [RESULT[:5], "print", RESULT[5:]],
+        ["print", PROGRESS, RESULT],
+    ],
+)
+def test_what_a_job_printed_last_is_in_its_log(
+    executor: tuple[Executor, socket.socket], steps: list[str | bytes]
+) -> None:
+    ours, theirs = executor
+    ours.sources.add(SOURCE)
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    run = run_of("claim")
+
+    def work() -> None:
+        theirs.recv(65536)
+        for step in steps:
+            if isinstance(step, bytes):
+                theirs.sendall(step)
+            else:
+                os.write(writing, b"last\n")
+
+    with os.fdopen(reading, "rb", buffering=0) as file, os.fdopen(writing, "wb"):
+        ours.drain(Stream("stdout", file, ours))
+        peer = threading.Thread(target=work)
+        peer.start()
+        watched(ours, run)
+        peer.join()
+    assert texts(run) == ["last"]
+
+
+def test_what_another_thread_has_read_and_not_handed_out_is_waited_for(
+    executor: tuple[Executor, socket.socket],
+) -> None:
+    ours, theirs = executor
+    ours.sources.add(SOURCE)
+    run = run_of("claim")
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+
+    class HeldByAnother:
+        """Handed out is what was read, before anybody else gets it."""
+
+        def locked(self) -> bool:
+            return True
+
+        def __enter__(self) -> None:
+            assert ours.on_line is not None
+            ours.on_line("stdout", "read by another")
+
+        def __exit__(self, *_error: object) -> None:
+            pass
+
+    with os.fdopen(reading, "rb", buffering=0) as file, os.fdopen(writing, "wb"):
+        ours.drain(Stream("stdout", file, ours))
+        ours.handing_out = HeldByAnother()  # type: ignore[assignment]
+        theirs.sendall(RESULT)
+        watched(ours, run)
+    assert texts(run) == ["read by another"]

@@ -90,18 +90,14 @@ def test_what_was_asked_first_and_comes_last_takes_nothing(store: Store) -> None
     assert taken(store, "c1", is_again=True) == ids[0]
     assert taken(store, "c1") is None
 
-    def end(is_again: bool) -> operations.Finished:
-        return store.run(
-            operations.finish(
-                ids[0], "c1", "successful", fields={}, max_log_lines=1, slot=slot(), next_claim="c2",
-                is_again=is_again,
-            )
-        )  # fmt: skip
+    first = operations.finish(
+        ids[0], "c1", "successful", fields={}, max_log_lines=1, slot=slot(), next_claim="c2"
+    )
 
-    second = end(True).next
+    second = store.run(first.again()).next
     assert second is not None
     assert second.job_id == ids[1]
-    assert end(False).next is None
+    assert store.run(first).next is None
     assert read(store, ids[2]).status == Status.ACCEPTED
 
 
@@ -109,22 +105,18 @@ def test_a_lost_answer_of_finish_and_take_loses_neither(store: Store) -> None:
     ids = [accept(store) for _ in range(3)]
     assert taken(store, "c1") == ids[0]
 
-    def end(is_again: bool) -> operations.Finished:
-        return store.run(
-            operations.finish(
-                ids[0], "c1", "successful", fields={}, max_log_lines=1, slot=slot(), next_claim="c2",
-                is_again=is_again,
-            )
-        )  # fmt: skip
+    first = operations.finish(
+        ids[0], "c1", "successful", fields={}, max_log_lines=1, slot=slot(), next_claim="c2"
+    )
 
-    for is_again in (False, True, True):
-        ended = end(is_again)
+    for sent in (first, first.again(), first.again().again()):
+        ended = store.run(sent)
         assert ended.outcome == "ok"
         assert ended.next is not None
         assert (ended.next.job_id, ended.next.claim, ended.next.attempt) == (ids[1], "c2", 1)
     assert read(store, ids[2]).status == Status.ACCEPTED
     dismiss(store, ids[1], "t")  # meanwhile: the slot is told of another one, under the same right
-    ended = end(True)
+    ended = store.run(first.again())
     assert ended.next is not None
     assert ended.next.job_id == ids[2]
     assert finish(store, ids[1], "c2", "dismissed") == "ok"

@@ -59,10 +59,8 @@ def test_who_repeats_the_end_of_a_run_tells_those_that_are_left(store: Store) ->
         joined(store)
     claimed = take(store)
     assert claimed is not None
-    ending = operations.finish(
-        claimed.job_id, "c1", "successful", fields={"out": b"{}"}, max_log_lines=0, is_again=True
-    )
-    assert [store.run(ending).has_others for _ in range(2)] == [True, True]
+    ending = operations.finish(claimed.job_id, "c1", "successful", fields={"out": b"{}"}, max_log_lines=0)
+    assert [store.run(ending.again()).has_others for _ in range(2)] == [True, True]
 
 
 def test_room_counts_for_whom_it_was_held_first(store: Store) -> None:

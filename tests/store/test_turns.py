@@ -353,13 +353,11 @@ class Life(RuleBasedStateMachine):
     def finish_and_take(self, number):
         job_id = self.one_of(self.running, number)
         claim, next_claim = self.running.pop(job_id)[0], self.new_claim()
-        for is_again in (False, True):
-            ended = self.store.run(
-                operations.finish(
-                    job_id, claim, "successful", fields={}, max_log_lines=1, slot=self.slot,
-                    next_claim=next_claim, is_again=is_again,
-                )
-            )  # fmt: skip
+        operation = operations.finish(
+            job_id, claim, "successful", fields={}, max_log_lines=1, slot=self.slot, next_claim=next_claim
+        )
+        for sent in (operation, operation.again()):
+            ended = self.store.run(sent)
         self.ended.append(job_id)
         if ended.next is not None:
             self.begun(ended.next)

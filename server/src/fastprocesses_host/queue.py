@@ -87,7 +87,7 @@ class QueueBroker(RedisBroker):
 
         A count makes it unique, as no other worker has, or had, the id.
         """
-        claim = f"{self.worker_id}.{next(self._claims):x}"
+        claim = f"{self.worker_id}.{next(self._claims)}"
         self.unheard.add(claim)
         return claim
 

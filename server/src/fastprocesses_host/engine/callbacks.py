@@ -171,7 +171,7 @@ class Subscribers:
         if call.step == "failure":
             return failure_payload(call.job)
         collect = operations.collect(call.job.id)  # that the store is away is no failure of the subscriber
-        collected = self._store.run_until_answered(lambda _is_again: collect)
+        collected = self._store.run_until_answered(collect)
         if collected is None or not call.job.has_results:
             raise NoSuchValue(call.job.id)
         return results_payload(
@@ -206,7 +206,7 @@ class Subscribers:
             line=line,
             max_log_lines=self._settings.max_log_lines,
         )
-        self._store.run_until_answered(lambda _is_again: operation)
+        self._store.run_until_answered(operation)
 
     def _tell_operator(self, call: Call, told: Told, seconds: float) -> None:
         known = {"host": host_of(call), "step": call.step, "attempt": call.failures + 1, "seconds": seconds}

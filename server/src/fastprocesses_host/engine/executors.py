@@ -34,6 +34,7 @@ _LINE_BYTES = 8192
 _RECEIVE_BYTES = 256 * 1024
 QUIET_SECONDS = 0.05
 """How long `Executor.receive_soon` waits."""
+_QUIET_MS = QUIET_SECONDS * 1000
 _NEVER_NS = 0
 _GAUGE_SECONDS = 0.25
 _MOST_FAILURES = 3
@@ -77,7 +78,9 @@ class Executor:
         self.gauged_seconds = 0.0
         self.used_seconds = 0.0
         self.on_line: OutputLine | None = None
-        self.streams: list[_Stream] = []
+        self.streams: list[Stream] = []
+        self.handing_out = threading.Lock()
+        """Held while something that was printed is read and handed out, by any thread."""
         self._output = select.poll()
         self.has_ended = False
         self.is_greeted = False
@@ -93,7 +96,11 @@ class Executor:
         self._poll = select.poll()
         self._descriptor = connection.fileno()
         self._soon = select.poll()
-        self._soon.register(connection, select.POLLIN)
+        self._soon.register(
+            connection, select.POLLIN
+        )  # looked at before the streams that are registered later
+        self._printed_nothing = False
+        """As `receive_soon` saw it when it gave the only frame of a job."""
         for descriptor in (self._descriptor, self._wake_read, self._death):
             self._poll.register(descriptor, select.POLLIN)
 
@@ -134,12 +141,13 @@ class Executor:
             raise ExecutorLost(None)
         self.is_greeted = True
 
-    def receive(self, timeout_seconds: float) -> list[AnyFrame]:
+    def receive(self, timeout_seconds: float) -> tuple[AnyFrame, ...]:
         """Give the frames that came, none after a wake or the time.
 
         Raises:
             ExecutorLost: it ended; all frames it had sent were given before.
         """
+        self._printed_nothing = False
         ready = [descriptor for descriptor, _ in self._poll.poll(max(timeout_seconds, 0) * 1000)]
         if self._unsent:
             self._send_rest()
@@ -149,31 +157,40 @@ class Executor:
             return self._read()
         if self._death in ready:
             raise self._lost()
-        return []
+        return ()
 
-    def receive_soon(self) -> list[AnyFrame]:
-        """Give the frames that come in the next moment, none after a moment in which none came.
+    def receive_soon(self) -> tuple[AnyFrame, ...]:
+        """Give the frames that come in the next moment, none after a moment in which none came, or with a line first.
 
-        It watches one descriptor where `receive` has three. Nothing wakes it, and it hears of a death only where that
-        closes the socket, so it is for the first moment of a job alone, in which most jobs end.
+        Nothing wakes it, and it hears of a death only where that closes the socket, so it is for the first moment of
+        a job alone, in which most jobs end. It sees whether they printed something, too.
 
         Raises:
             ExecutorLost: it ended.
         """
+        self._printed_nothing = False
         if self._unsent:
-            return []
-        return self._read() if self._soon.poll(QUIET_SECONDS * 1000) else []
+            return ()
+        ready = self._soon.poll(_QUIET_MS)
+        if not ready or ready[0][0] != self._descriptor:
+            return ()
+        frames = self._read()
+        # Whoever sent that one frame had printed before; between several there may have been something.
+        self._printed_nothing = len(ready) == 1 and len(frames) == 1
+        return frames
 
     def read_output(self) -> None:
         """Hand out what was printed and is not read yet."""
-        if self._output.poll(0):
+        is_left = not self._printed_nothing and self._output.poll(0)
+        if is_left or self.handing_out.locked():  # the thread that drains has read it, and will hand it out
             for stream in self.streams:
                 stream.read()
 
-    def drain(self, stream: "_Stream") -> None:
+    def drain(self, stream: "Stream") -> None:
         """Count a stream among those of the executor."""
         self.streams.append(stream)
         self._output.register(stream.file, select.POLLIN)
+        self._soon.register(stream.file, select.POLLIN)
 
     def empty_workdir(self) -> bool:
         """Remove what a job left in its folder; tell whether it is as it was.
@@ -228,11 +245,11 @@ class Executor:
         if not self._unsent:
             self._poll.modify(self._descriptor, select.POLLIN)
 
-    def _read(self) -> list[AnyFrame]:
+    def _read(self) -> tuple[AnyFrame, ...]:
         try:
             data = self._connection.recv(_RECEIVE_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return []
+            return ()
         except OSError:
             data = b""
         if not data:
@@ -243,9 +260,10 @@ class Executor:
         self.end()
         return ExecutorLost(self._process.returncode)
 
-    def _decode(self, data: bytes) -> list[AnyFrame]:
+    def _decode(self, data: bytes) -> tuple[AnyFrame, ...]:
         try:
-            return list(self._frames.feed(data))
+            frames = self._frames.feed(data)
+            return frames if isinstance(frames, tuple) else tuple(frames)
         except protocol.ProtocolError as error:
             log.warning("executor broke the protocol", executor=self.pid, reason=str(error))
             raise self._lost() from None
@@ -306,7 +324,9 @@ class Executors:
     def _take_idle(self, source: str) -> Executor | None:
         with self._lock:
             idle = self._idle
-            for position in range(len(idle) - 1, -1, -1):  # the one used last has most in the caches
+            if idle and source in idle[-1].sources:  # the one used last has most in the caches
+                return idle.pop()
+            for position in range(len(idle) - 2, -1, -1):
                 if source in idle[position].sources:
                     return idle.pop(position)
             executor = next((one for one in idle if not one.sources), None)
@@ -509,7 +529,7 @@ class OutputDrain:
         assert process.stderr is not None
         for name, file in (("stdout", process.stdout), ("stderr", process.stderr)):
             os.set_blocking(file.fileno(), False)
-            stream = _Stream(name, file, executor)
+            stream = Stream(name, file, executor)
             executor.drain(stream)
             self._selector.register(file, selectors.EVENT_READ, stream)
         os.write(self._wake_write, b"!")
@@ -536,19 +556,18 @@ class OutputDrain:
                 log.exception("reading what executors print failed")
 
 
-class _Stream:
+class Stream:
     """One stream of one executor, cut into lines."""
 
     def __init__(self, name: str, file: IO[bytes], executor: Executor) -> None:
         self.file = file
         self._name = name
         self._executor = executor
-        self._lock = threading.Lock()
         self._rest = b""
 
     def read(self) -> bool:
         """Read what is there and hand its lines to the job that runs; tell whether the stream has ended."""
-        with self._lock:
+        with self._executor.handing_out:
             if self.file.closed:
                 return False
             try:

@@ -54,15 +54,21 @@ class Run:
         self._executor: Executor | None = None
         self._lock = threading.Lock()
         self._reporting = threading.Lock()
+        self._has_reported = False
+        """Something was reported; of most jobs nothing ever is."""
         self._percent: int | None = None
         self._message: str | None = None
-        self._lines: deque[bytes] = deque(maxlen=max_log_lines)
+        self._lines: deque[bytes] | None = None
         self._max_log_lines = max_log_lines
 
-    def attach(self, executor: Executor | None) -> None:
-        """Name the executor to wake when the run has to stop."""
+    def attach(self, executor: Executor) -> None:
+        """Name the executor to wake when the run has to stop; whoever attaches it looks at `stop` only then."""
+        self._executor = executor
+
+    def detach(self) -> None:
+        """Have no executor woken from now on: it may serve another run, or be closed."""
         with self._lock:
-            self._executor = executor
+            self._executor = None
 
     def ask_to_stop(self, why: Stop) -> None:
         """Tell the run to stop; the first reason stays."""
@@ -78,6 +84,7 @@ class Run:
     def progress(self, percent: int | None, message: str | None) -> None:
         """Keep the newest progress until it is taken."""
         with self._lock:
+            self._has_reported = True
             self._percent = self._percent if percent is None else percent
             self._message = self._message if message is None else message[:_MESSAGE_CHARACTERS]
 
@@ -88,6 +95,9 @@ class Run:
         if len(encoded) > 2 * LINE_CHARACTERS:
             encoded = msgspec.json.encode(line)
         with self._lock:
+            self._has_reported = True
+            if self._lines is None:
+                self._lines = deque(maxlen=self._max_log_lines)
             self._lines.append(encoded)
 
     def report(self, store: Store) -> Outcome:
@@ -121,24 +131,23 @@ class Run:
         with self._lock:
             self._percent = percent if self._percent is None else self._percent
             self._message = message if self._message is None else self._message
-            newer = list(self._lines)
-            self._lines.clear()
-            self._lines.extend([*lines, *newer])
+            self._lines = deque([*lines, *(self._lines or ())], self._max_log_lines)
 
     def take_last(self) -> tuple[int | None, str | None, list[bytes]]:
         """Take what is left for the end of the run, once a report under way has been written or given back.
 
         Otherwise it could reach the store after the end, which takes no more lines.
         """
+        if not self._has_reported:
+            return None, None, []
         with self._reporting:
             return self.take()
 
     def take(self) -> tuple[int | None, str | None, list[bytes]]:
         """Take what was reported since the last time: percent, message, log lines."""
         with self._lock:
-            taken = self._percent, self._message, list(self._lines)
-            self._percent, self._message = None, None
-            self._lines.clear()
+            taken = self._percent, self._message, list(self._lines or ())
+            self._percent = self._message = self._lines = None
             return taken
 
 
@@ -158,6 +167,8 @@ class Runs:
         self._lock = threading.Lock()
         self._by_job: dict[str, Run] = {}
         self._left = threading.Condition(self._lock)
+        self._is_awaited = False
+        """Somebody waits, or did, until no run is left."""
 
     def enter(self, run: Run) -> None:
         """Count a run as ours: from now on ticks renew its lease. An older one of its job has to stop."""
@@ -172,7 +183,7 @@ class Runs:
         with self._lock:
             if self._by_job.get(run.job_id) is run:
                 del self._by_job[run.job_id]
-            if not self._by_job:
+            if self._is_awaited and not self._by_job:
                 self._left.notify_all()
 
     def get(self, job_id: str) -> Run | None:
@@ -194,4 +205,5 @@ class Runs:
     def wait_until_empty(self, timeout_seconds: float) -> bool:
         """Wait until no run is left; tell whether that came true."""
         with self._left:
+            self._is_awaited = True
             return self._left.wait_for(lambda: not self._by_job, timeout=timeout_seconds)

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import os
 import re
 import time
@@ -34,7 +35,7 @@ from fastprocesses_host.engine.disk import DiskWatch
 from fastprocesses_host.engine.endings import Ending, Failed, Stopped, Succeeded
 from fastprocesses_host.engine.executors import QUIET_SECONDS, Executor, ExecutorLost, Executors
 from fastprocesses_host.engine.run import LINE_CHARACTERS, Run, Runs, ending_of_stop
-from fastprocesses_host.logs import bind_job, get_logger, unbind_job
+from fastprocesses_host.logs import get_logger, job_context
 from fastprocesses_host.ogc.exceptions import BodyTooLarge, InsufficientStorage, TooManyRequests
 from fastprocesses_host.ogc.jobs import AskedResults, OutputValue, Status
 from fastprocesses_host.ogc.references import REFERENCED, decode_referenced
@@ -63,6 +64,8 @@ _LEVELS = {
     "error": logging.ERROR,
 }
 _NOTHING_ASKED = AskedResults()
+_SUCCESSFUL = Status.SUCCESSFUL
+"""Kept since Python 3.11 looks members of enumerations up in several steps."""
 _WITH_FINISH_BYTES = 16 * 1024
 """Values up to this size travel with the end of their run; larger ones are staged before it."""
 
@@ -114,17 +117,17 @@ class Runner:
         self._tells_all = settings.log_level == "debug"
         self._usual_formats: dict[str, dict[str, str]] = {}
         """The media types of outputs where the caller has no wishes, by process."""
+        self._log = log.bind()
+        """The lines that most jobs have; each would bind anew."""
         self._rooms = Rooms(settings, settings.value_folder)
 
     def run(self, claimed: Claimed) -> None:
         """Bring a job that was taken to its end, and then, in the same slot, what waits while something does."""
         following: Claimed | None = claimed
-        try:
+        with job_context(claimed.job_id) as context:
             while following is not None:
-                bind_job(following.job_id)
+                context["job_id"] = following.job_id
                 following = self._run(following)
-        finally:
-            unbind_job()
 
     def _run(self, claimed: Claimed) -> Claimed | None:
         run = Run(claimed, self._settings.max_log_lines)
@@ -168,7 +171,7 @@ class Runner:
                 seconds=seconds,
             )
         else:  # of one that is in no list, the caller and the access log know
-            tell = log.info if run.claimed.listed else log.debug
+            tell = self._log.info if run.claimed.listed else self._log.debug
             tell("job ended", process=process, ending=_told(ending), seconds=seconds)
 
     def _attempt(self, run: Run, attempts: "list[Attempt]") -> Ending:
@@ -241,16 +244,20 @@ class Runner:
 
     def _fetch(self, run: Run, offer: Offer) -> Ending | None:
         """Fetch the inputs that were given by reference, if any were; give why that was not possible."""
+        for value in run.claimed.inputs.values():
+            if value.media_type == REFERENCED:
+                return self._fetch_referenced(run, offer)
+        return None
+
+    def _fetch_referenced(self, run: Run, offer: Offer) -> Ending | None:
         referenced = {
             name: decode_referenced(self._document(value))
             for name, value in run.claimed.inputs.items()
             if value.media_type == REFERENCED
         }
-        if not referenced:
-            return None
         ending = self._references.fetch(run, offer.process.description, offer.process.digest, referenced)
         if ending is None and run.is_outdated:
-            self._store.run_until_answered(lambda _is_again: sharing.withdraw(run.job_id))
+            self._store.run_until_answered(sharing.withdraw(run.job_id))
         return ending
 
     @cached_property
@@ -284,9 +291,7 @@ class Runner:
             distribution=offer.plugin.distribution,
             version=offer.plugin.version,
             process=offer.process.description.id,
-            inputs={
-                name: self._input(run, name, value, workdir) for name, value in run.claimed.inputs.items()
-            },
+            inputs=self._inputs(run, workdir),
             outputs=None if asked.outputs is None else list(asked.outputs),
             formats=self._formats(offer, asked),
             workdir=str(workdir),
@@ -302,11 +307,18 @@ class Runner:
             formats = self._usual_formats[description.id] = plan_formats(description, asked, negotiate=False)
         return formats
 
+    def _inputs(self, run: Run, workdir: Path) -> dict[str, Input]:
+        inputs = {}
+        for name, value in run.claimed.inputs.items():
+            is_plain = not value.location and value.media_type != REFERENCED
+            inputs[name] = (
+                Input(value.data, value.media_type) if is_plain else self._input(run, name, value, workdir)
+            )
+        return inputs
+
     def _input(self, run: Run, name: str, value: StoredInput, workdir: Path) -> Input:
         if value.media_type == REFERENCED:
             return run.fetched[name]
-        if not value.location:
-            return Input(value.data, value.media_type)
         assert self._values is not None, "a value lies in a value store that this worker does not have"
         file = self._values.local(value.location, workdir, stopped=lambda: run.stop is not None)
         return Input(media_type=value.media_type, path=str(file))
@@ -315,8 +327,9 @@ class Runner:
         """Write the end of a run; give the ending that it really had, and the next job of the slot."""
         if isinstance(ending, Succeeded):
             lengths = {name: _length(output) for name, output in ending.outputs.items()}
-            if max(lengths.values(), default=0) > self._settings.max_value_bytes:
-                ending = self._too_large(lengths)
+            too_large = self._too_large(lengths)
+            if too_large is not None:
+                ending = too_large
             else:
                 try:
                     return ending, self._keep_with_room(run, ending, lengths)
@@ -334,10 +347,13 @@ class Runner:
             self._release(run)
         return ending, None
 
-    def _too_large(self, lengths: Mapping[str, int]) -> Failed:
+    def _too_large(self, lengths: Mapping[str, int]) -> Failed | None:
         limit = self._settings.max_value_bytes
-        name = next(name for name, length in lengths.items() if length > limit)
-        return endings.too_large(name, lengths[name], limit)
+        if sum(lengths.values()) > limit:  # else none is
+            for name, length in lengths.items():
+                if length > limit:
+                    return endings.too_large(name, length, limit)
+        return None
 
     def _repeat(self, run: Run, ending: Failed) -> bool:
         """Have a run that failed by chance repeated; tell whether that was done, or is no longer ours to decide."""
@@ -347,7 +363,7 @@ class Runner:
             run.report(self._store)
         retry_seconds = self._settings.retry_seconds
         operation = operations.again(run.job_id, run.claim, retry_seconds=retry_seconds, reason=ending.reason)
-        if self._store.run_until_answered(lambda _is_again: operation) == "spent":
+        if self._store.run_until_answered(operation) == "spent":
             return False
         log.warning(
             "run failed", process=run.claimed.process_id, reason=ending.reason, attempt=run.claimed.attempt
@@ -367,7 +383,7 @@ class Runner:
         Raises:
             BodyTooLarge, TooManyRequests, InsufficientStorage: there is no room for them.
         """
-        if self._values is None or max(lengths.values(), default=0) <= self._settings.max_inline_bytes:
+        if self._values is None or sum(lengths.values()) <= self._settings.max_inline_bytes:
             return self._keep(run, ending, lengths)
         with WorkerRoom(self._rooms, self._store, run.job_id, run.claim) as room:
             for name, output in ending.outputs.items():
@@ -381,7 +397,7 @@ class Runner:
         values: dict[str, bytes] = {}
         outputs: dict[str, OutputValue] = {}
         elsewhere: dict[str, int] = {}
-        staged = False
+        staged, values_bytes = False, 0
         for name, output in ending.outputs.items():
             length = lengths[name]
             try:
@@ -396,17 +412,18 @@ class Runner:
             )
             if data is not None and len(data) <= _WITH_FINISH_BYTES:
                 values[name] = data
+                values_bytes += len(data)
             elif data is not None:
                 staged = True
                 self._stage(run, name, data)
         fields: dict[str, operations.Argument] = {}
         if elsewhere:
             fields["ol"] = locations_field(elsewhere)
-        if run.claimed.listed or staged or sum(map(len, values.values())) > _WITH_FINISH_BYTES:
+        if run.claimed.listed or staged or values_bytes > _WITH_FINISH_BYTES:
             fields["out"] = msgspec.json.encode(outputs)
             finished = self._end(run, "successful", fields, values, staged=staged)
         else:
-            told = Told(status=Status.SUCCESSFUL, outputs=outputs, values=values)
+            told = Told(_SUCCESSFUL, outputs, values)
             finished = self._end(run, "successful", fields, {}, told=told)
         if finished.outcome != "ok":
             self._discard(run, elsewhere)
@@ -424,7 +441,7 @@ class Runner:
 
     def _stage(self, run: Run, name: str, data: bytes) -> None:
         operation = operations.stage(run.job_id, run.claim, name, data)
-        self._store.run_until_answered(lambda _is_again: operation)
+        self._store.run_until_answered(operation)
 
     def _discard(self, run: Run, locations: Iterable[str]) -> None:
         """Delete the values of a run that no longer counted."""
@@ -457,22 +474,20 @@ class Runner:
         if told is not None and not run.claimed.listed:
             fields["res"] = encoded = encode_told(told)
         next_claim = "" if self._broker.draining.is_set() else self._broker.new_claim()
-        finished = self._store.run_until_answered(
-            lambda is_again: operations.finish(
-                run.job_id,
-                run.claim,
-                status,
-                fields=fields,
-                values=values,
-                staged=staged,
-                lines=lines,
-                max_log_lines=self._settings.max_log_lines,
-                told=encoded,
-                slot=self._broker.slot,
-                next_claim=next_claim,
-                is_again=is_again,
-            )
+        operation = operations.finish(
+            run.job_id,
+            run.claim,
+            status,
+            fields=fields,
+            values=values,
+            staged=staged,
+            lines=lines,
+            max_log_lines=self._settings.max_log_lines,
+            told=encoded,
+            slot=self._broker.slot,
+            next_claim=next_claim,
         )
+        finished = self._store.run_until_answered(operation)
         if finished.next is not None:
             self._broker.taken[finished.next.job_id] = finished.next
         self._broker.heard(next_claim)
@@ -482,7 +497,7 @@ class Runner:
 
     def _tell_others(self) -> None:
         """Tell all jobs that share a run of its end, some at a time; what is left undone, ticks do."""
-        while self._store.run_until_answered(lambda _is_again: sharing.bring()):
+        while self._store.run_until_answered(sharing.bring()):
             pass
 
     def _release(self, run: Run) -> None:
@@ -493,7 +508,7 @@ class Runner:
             reason="stopped",
             problem=endings.server_stopped(),
         )
-        self._store.run_until_answered(lambda _is_again: operation)
+        self._store.run_until_answered(operation)
 
 
 class Attempt:
@@ -511,7 +526,7 @@ class Attempt:
         limits = run.claimed.limits
         self._longest_seconds = min(limits.timeout_seconds, limits.max_run_seconds) - run.spent_seconds
         self._memory_limit_bytes = limits.memory_mb * endings.BYTES_PER_MB or memory_bytes
-        self._deadline_seconds = self._memory_due_seconds = float("inf")
+        self._deadline_seconds = self._memory_due_seconds = math.inf
         self._disk: DiskWatch | None = None
         self._cancel_ending: Ending | None = None
         self._kill_at_seconds: float | None = None
@@ -532,7 +547,7 @@ class Attempt:
         self.executor.on_line = self._on_line
         try:
             self.executor.send(order)
-            frames = self.executor.receive_soon() if self._longest_seconds > QUIET_SECONDS else []
+            frames = self.executor.receive_soon() if self._longest_seconds > QUIET_SECONDS else ()
             while True:
                 for frame in frames:
                     ending = self._take(frame)
@@ -547,11 +562,11 @@ class Attempt:
             raise
         finally:
             self._run.is_untouched = not self.executor.started.is_set
-            self._run.attach(None)
+            self._run.detach()
             self.executor.read_output()  # what the job printed last is still in the pipe
             self.executor.on_line = None
 
-    def _receive(self) -> list[AnyFrame]:
+    def _receive(self) -> tuple[AnyFrame, ...]:
         now = time.monotonic()
         due = min(self._deadline_seconds, self._memory_due_seconds, now + _LOOK_SECONDS)
         if self._kill_at_seconds is not None:
@@ -626,7 +641,7 @@ class Attempt:
                 self.executor.send(Cancel(self._run.job_id, self._run.claim))
                 hurry = isinstance(self._cancel_ending, Failed) and self._cancel_ending.reason in _IN_A_HURRY
                 self._kill_at_seconds = now + (0.0 if hurry else self._settings.cancel_grace_seconds)
-                self._deadline_seconds = self._memory_due_seconds = float("inf")
+                self._deadline_seconds = self._memory_due_seconds = math.inf
         if self._kill_at_seconds is not None and now >= self._kill_at_seconds:
             self.executor.end()
             return self._cancel_ending

@@ -350,14 +350,15 @@ class Store:
             StoreUnavailable: no answer; it may or may not have been done.
             StoreFull: it would have needed memory that the store does not have.
         """
-        arguments = (1, self.keys.prefix, *operation.arguments)
+        wire = self._own.wire
+        script, prefix = operation.script, self.keys.prefix
         try:
             try:
-                answer = self._own.wire.ask("EVALSHA", script_sha(operation.script), *arguments)
+                answer = wire.ask("EVALSHA", script_sha(script), 1, prefix, *operation.arguments)
             except redis.ResponseError as error:
                 if not _is_unknown_script(error):
                     raise
-                answer = self._own.wire.ask("EVAL", script_text(operation.script), *arguments)
+                answer = wire.ask("EVAL", script_text(script), 1, prefix, *operation.arguments)
         except _ANY_FAILURE as error:
             raise _told(error) from error
         return operation.parse(answer)
@@ -373,18 +374,14 @@ class Store:
         except _ANY_FAILURE as error:
             raise _told(error) from error
 
-    def run_until_answered(self, operation: Callable[[bool], Operation[T]]) -> T:
-        """Run an operation again and again until the store answers.
-
-        Args:
-            operation: Gives it; told whether it was sent before.
-        """
-        pause_seconds, is_again = 0.05, False
+    def run_until_answered(self, operation: Operation[T]) -> T:
+        """Run an operation again and again until the store answers."""
+        pause_seconds = 0.05
         while True:
             try:
-                return self.run(operation(is_again))
+                return self.run(operation)
             except (StoreUnavailable, StoreFull):
-                is_again = True
+                operation = operation.again()
                 time.sleep(pause_seconds)
                 pause_seconds = min(pause_seconds * 2, 1.0)
 

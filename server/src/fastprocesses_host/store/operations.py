@@ -5,6 +5,7 @@ it writes, and uses the store's clock; a lost answer and a second try do no harm
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeVar
 
@@ -64,6 +65,15 @@ class Operation(Struct, Generic[T], frozen=True):
     script: str
     arguments: tuple[Argument, ...]
     parse: Callable[[Any], T]
+    again_at: int = -1
+    """Where among the arguments it stands whether an answer to the same was lost; negative: nowhere."""
+
+    def again(self) -> "Operation[T]":
+        """Give what to send after an answer was lost."""
+        if self.again_at < 0:
+            return self
+        arguments = (*self.arguments[: self.again_at], "1", *self.arguments[self.again_at + 1 :])
+        return Operation(self.script, arguments, self.parse, self.again_at)
 
 
 class Accepted(Struct, frozen=True):
@@ -98,6 +108,7 @@ class Slot(Struct, frozen=True, kw_only=True):
     lease_seconds: float
 
 
+_FINISH_AGAIN_AT = 2
 _NO_SLOT = Slot(queues=(), lease_seconds=0.0)
 
 
@@ -312,7 +323,6 @@ def finish(
     told: bytes = b"",
     slot: Slot = _NO_SLOT,
     next_claim: str = "",
-    is_again: bool = False,
 ) -> Operation[Finished]:
     """End a run: final state, values, event, wake-up; `superseded`, `final` or `gone` if it was not its to end.
 
@@ -328,13 +338,12 @@ def finish(
         told: What the host that waits is told beside the end.
         slot: Where the next job is to run.
         next_claim: With which it is taken in the same turn; empty: none is.
-        is_again: The answer to the same was lost.
     """
-    flat = [part for pair in fields.items() for part in pair]
+    flat = list(chain.from_iterable(fields.items()))
     arguments: tuple[Argument, ...] = (
         next_claim,
         _milliseconds(slot.lease_seconds),
-        "1" if is_again else "0",
+        "0",
         len(slot.queues),
         *slot.queues,
         job_id,
@@ -347,7 +356,7 @@ def finish(
         *flat,
         len(lines),
         *lines,
-        *(part for pair in (values or {}).items() for part in pair),
+        *([part for pair in values.items() for part in pair] if values else ()),
     )
 
     def parse(answer: Any) -> Finished:
@@ -355,7 +364,7 @@ def finish(
             answer[0].decode(), _claimed(answer[1], next_claim), len(answer) > 2 and answer[2] > 0
         )
 
-    return Operation("finish", arguments, parse)
+    return Operation("finish", arguments, parse, _FINISH_AGAIN_AT)
 
 
 def release(

@@ -212,7 +212,7 @@ class WorkerRoom(_Held):
 
     def _answer(self, more_bytes: int) -> RoomOutcome:
         asking = self._asking(more_bytes)
-        return self._store.run_until_answered(lambda _is_again: asking)
+        return self._store.run_until_answered(asking)
 
     def give_back(self) -> None:
         """Hold it no longer."""
