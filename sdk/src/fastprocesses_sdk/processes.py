@@ -9,11 +9,12 @@ from msgspec import Struct
 
 from fastprocesses_sdk.configured import NO_SETTINGS, PluginSettings
 from fastprocesses_sdk.description import Policy, ProcessDescription, ProcessRecord
+from fastprocesses_sdk.encoded import EncodedInput, EncodedOutput
 from fastprocesses_sdk.errors import ProcessError
 from fastprocesses_sdk.files import files_in
 from fastprocesses_sdk.job import Job
 from fastprocesses_sdk.settings import Settings
-from fastprocesses_sdk.values import EncodedOutput, InputValue, Reader, Writer
+from fastprocesses_sdk.values import Reader, Writer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -118,7 +119,7 @@ class Process(Generic[P, R]):
 
     def run(
         self,
-        inputs: Mapping[str, InputValue],
+        inputs: Mapping[str, EncodedInput],
         job: Job,
         outputs: Collection[str] | None = None,
         formats: Mapping[str, str] | None = None,
@@ -164,7 +165,7 @@ class Process(Generic[P, R]):
             if media_type and media_type not in media:
                 raise ProcessError(f"The output {name!r} cannot be {media_type}; it can be {_listed(media)}.")
 
-    def _decode(self, inputs: Mapping[str, InputValue]) -> dict[str, Any]:
+    def _decode(self, inputs: Mapping[str, EncodedInput]) -> dict[str, Any]:
         for name in inputs:
             if name not in self._inputs:
                 detail = f"The process {self.id} has no input {name!r}; it has {_listed(self._inputs)}."

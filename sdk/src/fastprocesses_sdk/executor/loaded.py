@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from fastprocesses_sdk.configured import GivenSettings, PluginSettings
-from fastprocesses_sdk.executor.protocol import FETCHED, Execute, Fetch, Input, Order, Output, plain
+from fastprocesses_sdk.executor.protocol import FETCHED, Execute, Fetch, Order, Output, plain
 from fastprocesses_sdk.executor.running import RunningJob
 from fastprocesses_sdk.job import Job
 from fastprocesses_sdk.plugins import load_plugin
 from fastprocesses_sdk.processes import Process
 from fastprocesses_sdk.schemes import ReferenceScheme, declared_schemes
 from fastprocesses_sdk.starting import start
-from fastprocesses_sdk.values import InputValue
 
 
 class LoadedPlugin:
@@ -48,7 +47,7 @@ class LoadedPlugin:
     def _execute(self, execute: Execute, running: RunningJob) -> dict[str, Output]:
         process = self._processes[execute.process]
         outputs = process.run(
-            {name: _input_value(value) for name, value in execute.inputs.items()},
+            execute.inputs,
             self._job(execute, running, process.media_types(execute.formats)),
             execute.outputs,
             execute.formats,
@@ -80,12 +79,6 @@ def loaded(order: Order, given: GivenSettings | None) -> LoadedPlugin:
     settings = PluginSettings(given or GivenSettings(plugin=order.distribution))
     start(order.source, processes.values(), settings)
     return LoadedPlugin(processes, declared_schemes(order.source, processes.values()), settings)
-
-
-def _input_value(value: Input) -> InputValue:
-    return InputValue(
-        data=value.data, media_type=value.media_type, path=value.path, form=value.form, is_checked=True
-    )
 
 
 def _in_file(output: Output, path: Path) -> Output:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from fastprocesses_sdk.configured import GivenSettings
-from fastprocesses_sdk.encoded import EncodedOutput, Form
+from fastprocesses_sdk.encoded import EncodedInput, EncodedOutput
 
 OLDEST_VERSION = 1
 NEWEST_VERSION = 1
@@ -43,16 +43,13 @@ class Greeting(Frame, frozen=True, tag="greeting"):
     sdk_version: str
 
 
-class Input(Struct, frozen=True, array_like=True):
-    """One input value: a JSON document in `data`, or in the file `path`, that fits the schema of the input.
+class Input(EncodedInput, frozen=True, array_like=True):
+    """One input value, which fits the schema of the input."""
 
-    Of another form than `json` it is the content itself, which stands in JSON as a string.
-    """
-
-    data: bytes = b""
-    media_type: str = ""
-    path: str = ""
-    form: Form = "json"
+    @property
+    def is_checked(self) -> bool:
+        """True: whoever took it has looked."""
+        return True
 
 
 class Configure(Frame, frozen=True, tag="configure"):
