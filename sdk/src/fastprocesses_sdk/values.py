@@ -55,8 +55,16 @@ def reader_of(shape: Shape) -> Reader:
     if shape.items is not None and shape.items.is_file:
         return _files_reader(shape.items, decode)
     if (unpack := shape.unpack) is None:
-        return lambda value: decode(value.content())
+        return _plain_reader(decode)
     return lambda value: unpack(decode(value.content()))
+
+
+def _plain_reader(decode: Callable[[bytes], Any]) -> Reader:
+    def read(value: EncodedInput) -> Any:
+        is_document = value.form == "json" and not value.path
+        return decode(value.data if is_document else value.content())
+
+    return read
 
 
 def _file_reader(shape: Shape) -> Reader:
@@ -244,7 +252,7 @@ def _json_writer(shape: Shape) -> Writer:
 
     def write(value: Any, media_type: str) -> EncodedOutput:
         chosen = media_type if media_type in media else default
-        return EncodedOutput(form="json", media_type=chosen, data=check(value))
+        return EncodedOutput("json", chosen, check(value))
 
     return write
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastprocesses_sdk.configured import GivenSettings, PluginSettings
-from fastprocesses_sdk.executor.protocol import FETCHED, Execute, Fetch, Order, Output, plain
+from fastprocesses_sdk.executor.protocol import FETCHED, Fetch, Order, Output, plain
 from fastprocesses_sdk.executor.running import RunningJob
 from fastprocesses_sdk.job import Job
 from fastprocesses_sdk.plugins import load_plugin
@@ -42,20 +42,12 @@ class LoadedPlugin:
         """Run its code for a job; whatever it raises passes."""
         if isinstance(order, Fetch):
             return self._fetch(order, running)
-        return self._execute(order, running)
-
-    def _execute(self, execute: Execute, running: RunningJob) -> dict[str, Output]:
-        process = self._processes[execute.process]
-        outputs = process.run(
-            execute.inputs,
-            self._job(execute, running, process.media_types(execute.formats)),
-            execute.outputs,
-            execute.formats,
-            self._settings,
-        )
+        process = self._processes[order.process]
+        job = self._job(order, running, process.media_types(order.formats))
+        outputs = process.run(order.inputs, job, order.outputs, order.formats, self._settings)
         for number, (name, output) in enumerate(outputs.items()):
-            if len(output.data) > execute.inline_bytes:
-                outputs[name] = _in_file(output, Path(execute.workdir) / f".output-{number}")
+            if len(output.data) > order.inline_bytes:
+                outputs[name] = _in_file(output, Path(order.workdir) / f".output-{number}")
         return outputs
 
     def _fetch(self, fetch: Fetch, running: RunningJob) -> dict[str, Output]:
