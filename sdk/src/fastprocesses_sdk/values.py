@@ -114,6 +114,8 @@ def _named_reader(shape: Shape) -> Reader:
 
 def _decoder(wire: Any) -> Callable[[bytes], Any]:
     decode_plainly = msgspec.json.Decoder(wire, dec_hook=read_custom).decode
+    if wire is str:  # no number, and nothing to collect
+        return decode_plainly
 
     def decode(data: bytes) -> Any:
         try:

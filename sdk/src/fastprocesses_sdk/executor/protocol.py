@@ -194,7 +194,7 @@ class FrameReader:
         if not self._buffer and len(data) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(data)
             if len(data) == _LENGTH.size + length:  # one frame at a time is the usual
-                frame = _decode(memoryview(data)[_LENGTH.size :])
+                frame = _decode(data[_LENGTH.size :])
                 return () if frame is None else (frame,)
         return self._cut(data)
 
@@ -216,7 +216,7 @@ class FrameReader:
                 yield frame
 
 
-def _decode(body: bytes | memoryview) -> AnyFrame | None:
+def _decode(body: bytes) -> AnyFrame | None:
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError:
