@@ -28,6 +28,8 @@ class EncodedInput(Struct, frozen=True, array_like=True):
 
     def content(self) -> bytes:
         """Return the document, wherever it lies."""
+        if self.form == "json" and not self.path:
+            return self.data
         content = Path(self.path).read_bytes() if self.path else self.data
         if self.form == "json":
             return content

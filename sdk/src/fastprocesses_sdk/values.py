@@ -55,16 +55,8 @@ def reader_of(shape: Shape) -> Reader:
     if shape.items is not None and shape.items.is_file:
         return _files_reader(shape.items, decode)
     if (unpack := shape.unpack) is None:
-        return _plain_reader(decode)
+        return lambda value: decode(value.content())
     return lambda value: unpack(decode(value.content()))
-
-
-def _plain_reader(decode: Callable[[bytes], Any]) -> Reader:
-    def read(value: EncodedInput) -> Any:
-        is_document = value.form == "json" and not value.path
-        return decode(value.data if is_document else value.content())
-
-    return read
 
 
 def _file_reader(shape: Shape) -> Reader:
