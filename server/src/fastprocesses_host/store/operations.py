@@ -20,7 +20,7 @@ from fastprocesses_host.store.records import (
     PinnedInput,
     StoredInput,
     decode_details,
-    decode_input,
+    decode_inputs,
     decode_terms,
     details_of,
     encode_input,
@@ -639,7 +639,7 @@ def _claimed(answer: Any, claim: str) -> Claimed | None:
             max_run_seconds=terms.max_run_ms / 1000,
             memory_mb=details.memory_mb,
         ),
-        inputs=details.inputs or {name: decode_input(data) for name, data in pairs(inputs).items()},
+        inputs=details.inputs or decode_inputs(inputs),
     )
 
 

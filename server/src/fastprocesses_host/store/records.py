@@ -406,6 +406,12 @@ def decode_input(data: bytes) -> StoredInput:
     return _input_decoder.decode(data)
 
 
+def decode_inputs(flat: Iterable[bytes]) -> dict[str, StoredInput]:
+    """Read the inputs of a job from a flat reply of their names and values."""
+    items = iter(flat)
+    return {name.decode(): _input_decoder.decode(value) for name, value in zip(items, items, strict=True)}
+
+
 def is_small(job: NewJob, inputs: Mapping[str, StoredInput]) -> bool:
     """Whether the inputs go into the record: that of an unlisted job is short-lived, and its run alone reads it."""
     if job.listed or job.keep_inputs:
