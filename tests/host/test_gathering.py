@@ -62,7 +62,7 @@ class Recorded:
         return 0
 
     def is_closing(self) -> bool:
-        return False
+        return "close" in self.calls
 
 
 def test_a_turn_is_one_write() -> None:
@@ -77,7 +77,19 @@ def test_a_turn_is_one_write() -> None:
         transport.write(b"last")
         transport.close()
         assert below.calls == [b"headbody", b"last", "close"]
-        assert not transport.is_closing()
+        assert transport.is_closing()
+
+    asyncio.run(scenario())
+
+
+def test_what_waits_when_the_connection_is_lost_goes_nowhere() -> None:
+    async def scenario() -> None:
+        below = Recorded()
+        transport = Gathering(below, asyncio.get_running_loop())
+        transport.write(b"head")
+        below.close()
+        await asyncio.sleep(0)
+        assert below.calls == ["close"]
 
     asyncio.run(scenario())
 

@@ -24,7 +24,7 @@ class StoppedByTest:
     async def last_requests(self, ask_to_close: Callable[[], None]) -> float:
         await self.begun.wait()
         ask_to_close()
-        return 0.0
+        return 3600.0
 
 
 class Application:
@@ -117,6 +117,24 @@ async def nothing_is_left_of_those_that_clients_close() -> None:
 def test_only_idle_connections_are_closed(scenario: Callable[[], Coroutine[None, None, None]]) -> None:
     with asyncio.Runner(loop_factory=ServingLoop) as runner:
         runner.run(scenario())
+
+
+async def one_that_is_idle_when_the_server_stops() -> None:
+    app = Application()
+    app.may_answer.set()
+    async with asyncio.timeout(20):
+        async with served(app) as connect:
+            reader, writer = await used(connect)
+            never_reader, never_writer = await connect()
+        assert (await reader.read(), await never_reader.read()) == (b"", b"")
+        for each in (writer, never_writer):
+            each.close()
+
+
+def test_a_server_that_stops_closes_idle_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asgi_servers, "KEEP_ALIVE_SECONDS", 3600)
+    with asyncio.Runner(loop_factory=ServingLoop) as runner:
+        runner.run(one_that_is_idle_when_the_server_stops())
 
 
 def test_connections_that_clients_close_do_not_wait_to_be_idle(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -179,3 +179,41 @@ def test_a_cancellation_of_a_request_whose_body_is_waited_for_stays_one() -> Non
         return handling.cancelled()
 
     assert asyncio.run(scenario())
+
+
+LENGTH, CHUNKED = (b"content-length", b"4"), (b"transfer-encoding", b"chunked")
+
+
+@pytest.mark.parametrize(
+    ("version", "headers", "parts"),
+    [
+        ("1.1", [LENGTH], [b"ab", b"cd"]),
+        ("1.1", [CHUNKED], [b"ab", b"cd", b""]),
+        ("1.1", [LENGTH, CHUNKED], [b"ab", b"cd", b""]),
+        ("2", [LENGTH], [b"ab", b"cd", b""]),
+    ],
+)
+def test_a_body_ends_with_the_length_that_is_certain(
+    version: str, headers: list[tuple[bytes, bytes]], parts: list[bytes]
+) -> None:
+    read: list[bytes] = []
+
+    async def read_to_the_end(_scope: Scope, receive: Receive, _send: Send) -> None:
+        more = True
+        while more:
+            message = await receive()
+            read.append(message["body"])
+            more = message["more_body"]
+
+    async def scenario() -> None:
+        sent = iter((b"ab", b"cd", b""))
+
+        async def receive() -> Message:
+            part = next(sent)
+            return {"type": "http.request", "body": part, "more_body": bool(part)}
+
+        scope = {"type": "http", "http_version": version, "headers": headers}
+        await BodyLimits(read_to_the_end, max_bytes=10)(scope, receive, Stream().send)
+
+    asyncio.run(scenario())
+    assert read == parts

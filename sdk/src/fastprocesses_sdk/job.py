@@ -49,6 +49,8 @@ class Job:
         formats: Media type in which each output is wanted.
     """
 
+    _told: tuple[int | None, str | None] = (None, None)
+
     def __init__(
         self,
         *,
@@ -60,11 +62,10 @@ class Job:
         self._id = id
         self._workdir = workdir
         self._reporter: Reporter = reporter or _Nobody()
-        self._formats = dict(formats or {})
-        self._told: tuple[int | None, str | None] = (None, None)
+        self._formats = formats or {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _elsewhere, (self._id, self._workdir, self._formats)
+        return _elsewhere, (self._id, self._workdir, dict(self._formats))
 
     @property
     def id(self) -> str:
@@ -74,6 +75,9 @@ class Job:
     @property
     def workdir(self) -> Path:
         """A folder of this job alone, removed after it; files that are outputs lie in it."""
+        return self._folder()
+
+    def _folder(self) -> Path:
         if self._workdir is None:
             with _making_folder:
                 self._workdir = self._workdir or _scratch_folder()
@@ -184,7 +188,8 @@ class Job:
 
     def with_formats(self, formats: Mapping[str, str]) -> "Job":
         """Return the same job, with these media types wanted of its outputs."""
-        if formats == self._formats and self._workdir is not None:  # else each run makes a folder of its own
+        are_same = formats is self._formats or formats == self._formats
+        if are_same and self._workdir is not None:  # else each run makes a folder of its own
             return self
         return Job(id=self._id, workdir=self._workdir, reporter=self._reporter, formats=formats)
 

@@ -9,11 +9,12 @@ from msgspec import Struct
 
 from fastprocesses_sdk.configured import NO_SETTINGS, PluginSettings
 from fastprocesses_sdk.description import Policy, ProcessDescription, ProcessRecord
+from fastprocesses_sdk.encoded import EncodedInput, EncodedOutput
 from fastprocesses_sdk.errors import ProcessError
-from fastprocesses_sdk.files import files_in
+from fastprocesses_sdk.files import folder_of_files
 from fastprocesses_sdk.job import Job
 from fastprocesses_sdk.settings import Settings
-from fastprocesses_sdk.values import EncodedOutput, InputValue, Reader, Writer
+from fastprocesses_sdk.values import Reader, Writer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -118,7 +119,7 @@ class Process(Generic[P, R]):
 
     def run(
         self,
-        inputs: Mapping[str, InputValue],
+        inputs: Mapping[str, EncodedInput],
         job: Job,
         outputs: Collection[str] | None = None,
         formats: Mapping[str, str] | None = None,
@@ -147,11 +148,16 @@ class Process(Generic[P, R]):
             self._check_asked(outputs, formats or {})
         chosen = self.media_types(formats)
         job = job.with_formats(chosen)
-        with files_in(lambda: job.workdir):
+        token = folder_of_files.set(
+            job._folder
+        )  # not `files_in`, which takes longer than a small job's own code
+        try:
             values = self._decode(inputs)
             for name, kind in self.settings.items():
                 values[name] = settings.of(kind)
             return self._encode(self._invoke(values, job), outputs, chosen)
+        finally:
+            folder_of_files.reset(token)
 
     def _check_asked(self, outputs: Collection[str] | None, formats: Mapping[str, str]) -> None:
         for name in (*(outputs or ()), *formats):
@@ -164,7 +170,7 @@ class Process(Generic[P, R]):
             if media_type and media_type not in media:
                 raise ProcessError(f"The output {name!r} cannot be {media_type}; it can be {_listed(media)}.")
 
-    def _decode(self, inputs: Mapping[str, InputValue]) -> dict[str, Any]:
+    def _decode(self, inputs: Mapping[str, EncodedInput]) -> dict[str, Any]:
         for name in inputs:
             if name not in self._inputs:
                 detail = f"The process {self.id} has no input {name!r}; it has {_listed(self._inputs)}."
@@ -191,18 +197,16 @@ class Process(Generic[P, R]):
                     raise TypeError(f"The process {self.id} returned nothing for its output {name!r}.")
                 continue
             if outputs is None or name in outputs:
-                encoded[name] = self._encode_one(name, plan, value, formats.get(name, ""))
+                try:
+                    encoded[name] = plan.write(value, formats.get(name, ""))
+                except (TypeError, ValueError, RecursionError) as error:
+                    raise self._undeclared(name, error) from error
         return encoded
 
-    def _encode_one(self, name: str, plan: Output, value: Any, media_type: str) -> EncodedOutput:
-        try:
-            return plan.write(value, media_type)
-        except (TypeError, ValueError, RecursionError) as error:
-            is_endless = isinstance(error, RecursionError)
-            fault = "It contains itself, or is nested too deeply" if is_endless else error
-            raise TypeError(
-                f"The output {name!r} of the process {self.id} is not what it declares: {fault}."
-            ) from error
+    def _undeclared(self, name: str, error: Exception) -> TypeError:
+        is_endless = isinstance(error, RecursionError)
+        fault = "It contains itself, or is nested too deeply" if is_endless else error
+        return TypeError(f"The output {name!r} of the process {self.id} is not what it declares: {fault}.")
 
 
 def _listed(names: Collection[str]) -> str:

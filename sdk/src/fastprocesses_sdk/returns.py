@@ -62,7 +62,7 @@ def _fields(kind: type[Outputs]) -> tuple[dict[str, processes.Output], dict[str,
         names[field.name], plans[name], told[name] = name, plan, described
     if not names:
         raise DeclarationError(f"{kind.__name__} has no fields; each field is an output")
-    return plans, told, lambda returned: _parted(returned, kind, names)
+    return plans, told, _parting(kind, names)
 
 
 def _check_default(default: Any, plan: processes.Output) -> None:
@@ -76,10 +76,15 @@ def _check_default(default: Any, plan: processes.Output) -> None:
         raise DeclarationError(f"its default {default!r} is not one of its own values: {error}") from None
 
 
-def _parted(returned: Any, kind: type[Outputs], names: dict[str, str]) -> dict[str, Any]:
-    if not isinstance(returned, kind):
-        raise TypeError(f"The process returned {type(returned).__name__} where it declares {kind.__name__}.")
-    return {output: getattr(returned, field) for field, output in names.items()}
+def _parting(kind: type[Outputs], names: dict[str, str]) -> Parted:
+    def parted(returned: Any) -> dict[str, Any]:
+        if not isinstance(returned, kind):
+            raise TypeError(
+                f"The process returned {type(returned).__name__} where it declares {kind.__name__}."
+            )
+        return {output: getattr(returned, field) for field, output in names.items()}
+
+    return parted
 
 
 def _output(name: str, annotation: Any, text: str) -> tuple[str, processes.Output, OutputDescription]:

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
+from fastprocesses_sdk.encoded import EncodedInput
 from fastprocesses_sdk.encoded import EncodedOutput as EncodedOutput
-from fastprocesses_sdk.encoded import Form
 from fastprocesses_sdk.encoding import LARGE_BYTES, uncollected
 from fastprocesses_sdk.encoding import encode as encode
 from fastprocesses_sdk.files import (
@@ -28,29 +27,14 @@ from fastprocesses_sdk.shapes import JSON_MEDIA_TYPE, Shape, converted, packed, 
 from fastprocesses_sdk.types import FeatureCollection
 
 
-class InputValue(Struct, frozen=True, kw_only=True):
-    """One input value as the executor got it."""
+class InputValue(EncodedInput, frozen=True, kw_only=True):
+    """One input value of which is told whether it was looked at."""
 
-    data: bytes = b""
-    """A JSON document."""
-    media_type: str = ""
-    """As the caller named it; empty: not named."""
-    path: str = ""
-    """A file that holds the document, instead of `data`."""
-    form: Form = "json"
-    """Of another form it is the content itself, which stands in JSON as a string, binary one in base64."""
     is_checked: bool = False
     """The document fits the schema of the input: whoever took it has looked."""
 
-    def content(self) -> bytes:
-        """Return the document, wherever it lies."""
-        content = Path(self.path).read_bytes() if self.path else self.data
-        if self.form == "json":
-            return content
-        return msgspec.json.encode(content if self.form == "binary" else content.decode())
 
-
-Reader = Callable[[InputValue], Any]
+Reader = Callable[[EncodedInput], Any]
 """Decode a value. Raises msgspec.DecodeError or ValueError where it is not what is expected."""
 Writer = Callable[[Any, str], EncodedOutput]
 """Encode a value, in this media type (empty: the default). Raises TypeError or ValueError."""
@@ -71,12 +55,20 @@ def reader_of(shape: Shape) -> Reader:
     if shape.items is not None and shape.items.is_file:
         return _files_reader(shape.items, decode)
     if (unpack := shape.unpack) is None:
-        return lambda value: decode(value.content())
+        return _plain_reader(decode)
     return lambda value: unpack(decode(value.content()))
 
 
+def _plain_reader(decode: Callable[[bytes], Any]) -> Reader:
+    def read(value: EncodedInput) -> Any:
+        is_document = value.form == "json" and not value.path
+        return decode(value.data if is_document else value.content())
+
+    return read
+
+
 def _file_reader(shape: Shape) -> Reader:
-    def read(value: InputValue) -> Path:
+    def read(value: EncodedInput) -> Path:
         if value.path and value.form != "json":
             return own_copy(Path(value.path), shape.media, value.media_type)
         if value.path:
@@ -88,7 +80,7 @@ def _file_reader(shape: Shape) -> Reader:
 
 
 def _files_reader(item: Shape, check: Callable[[bytes], Any]) -> Reader:
-    def read(value: InputValue) -> list[Path]:
+    def read(value: EncodedInput) -> list[Path]:
         data = value.content()
         check(data)
         contents = (read_content(each, item.media, value.media_type) for each in msgspec.json.decode(data))
@@ -98,7 +90,7 @@ def _files_reader(item: Shape, check: Callable[[bytes], Any]) -> Reader:
 
 
 def _collection_reader(decode: Callable[[bytes], Any]) -> Reader:
-    def read(value: InputValue) -> FeatureCollection:
+    def read(value: EncodedInput) -> FeatureCollection:
         data = value.content()
         collection: FeatureCollection = FeatureCollection._unread(data) if value.is_checked else decode(data)
         return collection
@@ -111,7 +103,7 @@ def _named_reader(shape: Shape) -> Reader:
     readers = [(alternative, reader_of(alternative)) for alternative in shape.alternatives]
     decode = _decoder(shape.wire)
 
-    def read(value: InputValue) -> Any:
+    def read(value: EncodedInput) -> Any:
         named = [attempt for alternative, attempt in readers if value.media_type in alternative.media]
         if len(named) == 1:
             return named[0](value)
@@ -122,6 +114,8 @@ def _named_reader(shape: Shape) -> Reader:
 
 def _decoder(wire: Any) -> Callable[[bytes], Any]:
     decode_plainly = msgspec.json.Decoder(wire, dec_hook=read_custom).decode
+    if wire is str:  # no number, and nothing to collect
+        return decode_plainly
 
     def decode(data: bytes) -> Any:
         try:
@@ -151,7 +145,7 @@ def described_reader(schema: dict[str, Any], *, several: bool) -> Reader:
     binary = [branch for branch in branches if isinstance(branch, dict) and "contentEncoding" in branch]
     media = {branch.get("contentMediaType", "") for branch in binary}
 
-    def read(value: InputValue) -> Any:
+    def read(value: EncodedInput) -> Any:
         plain = msgspec.json.decode(value.content())
         if not binary or (value.media_type not in media and len(binary) < len(branches)):
             return plain
@@ -260,7 +254,7 @@ def _json_writer(shape: Shape) -> Writer:
 
     def write(value: Any, media_type: str) -> EncodedOutput:
         chosen = media_type if media_type in media else default
-        return EncodedOutput(form="json", media_type=chosen, data=check(value))
+        return EncodedOutput("json", chosen, check(value))
 
     return write
 

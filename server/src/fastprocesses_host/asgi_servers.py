@@ -5,15 +5,15 @@ import importlib.util
 import logging
 import math
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from fastprocesses_host.draining import FAREWELL_SECONDS, Drain, ServingLoop
 from fastprocesses_host.exits import Exit, StartError
-from fastprocesses_host.gathering import current_connection
 from fastprocesses_host.settings import ServerName
 
 if TYPE_CHECKING:
@@ -60,11 +60,14 @@ async def serve(name: ServerName, app: ASGIApp, *, listen_fd: int, drain: Drain)
 
 async def _serve_hypercorn(app: ASGIApp, listen_fd: int, drain: Drain) -> None:
     from hypercorn.asyncio import serve as serve_hypercorn
+    from hypercorn.asyncio.tcp_server import TCPServer
 
     config = hypercorn_config(listen_fd)
     loop = asyncio.get_running_loop()
-    if isinstance(loop, ServingLoop):
-        app = counted(app)
+    # Not public: without it, hypercorn goes on to close idle connections itself.
+    wait = getattr(TCPServer, "_idle_timeout", None)
+    if isinstance(loop, ServingLoop) and wait is not None:
+        loop.rest_instead_of(wait)
         loop.close_idle_connections(KEEP_ALIVE_SECONDS)
 
     def ask_to_close() -> None:
@@ -72,47 +75,33 @@ async def _serve_hypercorn(app: ASGIApp, listen_fd: int, drain: Drain) -> None:
 
     async def last_requests() -> None:
         config.graceful_timeout = await drain.last_requests(ask_to_close)
+        if isinstance(loop, ServingLoop):
+            loop.close_idle_connections(0.0)
 
     await serve_hypercorn(cast("Framework", app), config, shutdown_trigger=last_requests)
-
-
-def counted(app: ASGIApp) -> ASGIApp:
-    """Have the connections by which requests come to an application know of them while they are answered."""
-
-    async def count(scope: Scope, receive: Receive, send: Send) -> None:
-        connection = current_connection()
-        if connection is None:
-            await app(scope, receive, send)
-            return
-        connection.begin()
-        try:
-            await app(scope, receive, send)
-        finally:
-            connection.end()
-
-    return count
 
 
 def hypercorn_config(listen_fd: int) -> "Config":
     """Give the configuration of one host process on a socket that already listens."""
     from hypercorn.config import Config
 
-    class Patient(Config):
-        @property
-        def keep_alive_timeout(self) -> float | None:  # type: ignore[override]
-            """What hypercorn asks for in the task that closes a connection by which nothing follows.
+    class DatedOnce(Config):
+        _kept: tuple[int, list[tuple[bytes, bytes]]] = (0, [])
 
-            Where our loop looks for idle connections, that task needs no timer, which is a task too.
-            """
-            connection = current_connection()
-            return KEEP_ALIVE_SECONDS if connection is None else connection.rest()
+        def response_headers(self, protocol: str) -> list[tuple[bytes, bytes]]:
+            """Give what every answer has, written once for all answers of a second."""
+            second = int(time.time())
+            if second != self._kept[0]:
+                self._kept = second, super().response_headers(protocol)
+            return self._kept[1]
 
-    config = Patient()
+    config = DatedOnce()
     config.bind = [f"fd://{listen_fd}"]
     config.backlog = BACKLOG
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     config.include_server_header = False
+    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.shutdown_timeout = FAREWELL_SECONDS
     config.keep_alive_max_requests = 100_000
     return config

@@ -21,36 +21,17 @@ class Gathering:
         self._loop = loop
         self._waiting: list[bytes] = []
         self._length = 0
-        self._requests = 0
-        self._idle_since = loop.time()
-        self._has_ended = False
-        self._resting: asyncio.Task[Any] | None = None
+        self._rest = Rest(loop)
         self.is_closing = transport.is_closing  # asked for with every write
 
-    def begin(self) -> None:
-        """Count a request that came by this connection, until `end`."""
-        self._requests += 1
-
-    def end(self) -> None:
-        """Count one request less."""
-        self._requests -= 1
-        self._idle_since = self._loop.time()
-
-    def rest(self) -> float | None:
-        """Give how long the running task may wait for a request; `expect_no_more` cancels it."""
-        self._resting = asyncio.current_task()
-        return 0.0 if self._has_ended else None
-
-    def expect_no_more(self) -> None:
-        """Have nobody wait for another request: the client has closed the connection, or it is lost."""
-        self._has_ended = True
-        resting, self._resting = self._resting, None
-        if resting is not None:
-            resting.cancel()
+    def rest(self) -> "Rest":
+        """Be idle until the rest that is given is cancelled."""
+        self._rest.since = self._loop.time()
+        return self._rest
 
     def is_idle(self, seconds: float) -> bool:
         """Tell whether nothing was asked for so long."""
-        return not self._requests and self._loop.time() - self._idle_since >= seconds
+        return self._rest.since is not None and self._loop.time() - self._rest.since >= seconds
 
     def write(self, data: bytes) -> None:
         """Write with what else is written in this turn; at once when it gets long, so that senders are slowed down."""
@@ -88,7 +69,27 @@ class Gathering:
     def _flush(self) -> None:
         if self._waiting:
             waiting, self._waiting, self._length = self._waiting, [], 0
+            if self.is_closing():  # lost in this turn: nobody is there to be told
+                return
             self._transport.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
+
+
+class Rest(asyncio.Future[None]):
+    """Stands for the task in which a server waits to close an idle connection: done, so that nobody waits for it.
+
+    Attributes:
+        since: When the connection got idle, by the clock of the loop; None: it is not.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self.since: float | None = None
+        self.set_result(None)
+
+    def cancel(self, _msg: Any = None) -> bool:
+        """Take note that something is asked."""
+        self.since = None
+        return False
 
 
 def gathered(
@@ -99,7 +100,6 @@ def gathered(
     def make() -> Any:
         protocol = make_protocol()
         connection_made, connection_lost = protocol.connection_made, protocol.connection_lost
-        eof_received = protocol.eof_received
 
         def made(transport: Any) -> None:
             connection = Gathering(transport, loop)
@@ -108,14 +108,9 @@ def gathered(
 
             def lost(error: Exception | None) -> None:
                 opened.discard(connection)
-                connection.expect_no_more()
                 connection_lost(error)
 
-            def ended() -> Any:
-                connection.expect_no_more()
-                return eof_received()
-
-            protocol.connection_lost, protocol.eof_received = lost, ended
+            protocol.connection_lost = lost
             connection_made(connection)
 
         protocol.connection_made = made

@@ -14,6 +14,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
+from io import FileIO, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ from fastprocesses_sdk.executor import protocol
 from fastprocesses_sdk.executor.protocol import (
     Cancel,
     Configure,
+    Execute,
+    Fetch,
     Frame,
     Order,
     Problem,
@@ -200,8 +203,10 @@ class Executor:
                 self._reading.release()
 
     def _receive(self, frame: protocol.AnyFrame) -> None:
-        if isinstance(frame, Order):
-            self._running = self._newest = RunningJob(self.send, frame, self._min_progress_seconds)
+        if type(frame) is Execute or type(frame) is Fetch:  # `isinstance` asks the metaclass of structs first
+            self._running = self._newest = RunningJob(
+                self.send, frame, self._min_progress_seconds, self._process_id
+            )
             self._jobs.append(frame)
         elif isinstance(frame, Configure):
             self._settings[frame.source] = frame.settings
@@ -228,14 +233,17 @@ class Executor:
             self._end()
 
     def _outcome(self, order: Order, running: RunningJob) -> Frame:
-        is_loaded = order.source in self._plugins
+        known = self._plugins.get(order.source)
         try:
-            plugin = self._load(order)
+            plugin = known or self._load(order)
         except BaseException as error:  # SystemExit too, and kinds of their own
             if running.is_cancelled:
                 raise KeyboardInterrupt from error
             return Problem(order.job, order.claim, "plugin", _text(told(error)), traceback=_traceback())
-        self._tell_start(order, is_expected=is_loaded)
+        if self._started is not None:
+            self._started.set()
+        if known is None or self._started is None:  # the worker could not know when its plugin is loaded
+            self.send(Started(order.job, order.claim))
         try:
             try:
                 os.chdir(order.workdir)
@@ -248,23 +256,15 @@ class Executor:
             return _problem(order, error)
         return Result(order.job, order.claim, outputs)
 
-    def _tell_start(self, order: Order, *, is_expected: bool) -> None:
-        """Say that process code runs; by a frame where the worker could not know when its plugin is loaded."""
-        if self._started is not None:
-            self._started.set()
-        if self._started is None or not is_expected:
-            self.send(Started(order.job, order.claim))
-
     def _load(self, order: Order) -> "LoadedPlugin":
-        """Import and start the plugin of a job, unless that was done before."""
-        if order.source not in self._plugins:
-            from fastprocesses_sdk.executor.loaded import loaded
+        """Import and start the plugin of a job."""
+        from fastprocesses_sdk.executor.loaded import loaded
 
-            self._plugins[order.source] = loaded(order, self._settings.get(order.source))
-            self._surroundings.settle()
-            release_unused_memory()
-            gc.freeze()  # what was imported stays
-        return self._plugins[order.source]
+        plugin = self._plugins[order.source] = loaded(order, self._settings.get(order.source))
+        self._surroundings.settle()
+        release_unused_memory()
+        gc.freeze()  # what was imported stays
+        return plugin
 
     def _end(self) -> None:
         _flush_standard_streams()
@@ -329,10 +329,16 @@ def _waiting_for(connection: socket.socket) -> Callable[[], object]:
     return poll.poll
 
 
+def _holds_nothing(stream: object) -> bool:
+    """Whether all that was written is out already, as `python -u` has it; to ask costs less than to flush."""
+    return type(stream) is TextIOWrapper and stream.write_through and type(stream.buffer) is FileIO
+
+
 def _flush_standard_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if not _holds_nothing(stream):
+                stream.flush()
         except Exception:  # noqa: S110
             pass
 

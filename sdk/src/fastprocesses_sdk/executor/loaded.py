@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from fastprocesses_sdk.configured import GivenSettings, PluginSettings
-from fastprocesses_sdk.executor.protocol import FETCHED, Execute, Fetch, Input, Order, Output, plain
+from fastprocesses_sdk.executor.protocol import FETCHED, Fetch, Order, Output, plain
 from fastprocesses_sdk.executor.running import RunningJob
 from fastprocesses_sdk.job import Job
 from fastprocesses_sdk.plugins import load_plugin
 from fastprocesses_sdk.processes import Process
 from fastprocesses_sdk.schemes import ReferenceScheme, declared_schemes
 from fastprocesses_sdk.starting import start
-from fastprocesses_sdk.values import InputValue
 
 
 class LoadedPlugin:
@@ -43,20 +42,12 @@ class LoadedPlugin:
         """Run its code for a job; whatever it raises passes."""
         if isinstance(order, Fetch):
             return self._fetch(order, running)
-        return self._execute(order, running)
-
-    def _execute(self, execute: Execute, running: RunningJob) -> dict[str, Output]:
-        process = self._processes[execute.process]
-        outputs = process.run(
-            {name: _input_value(value) for name, value in execute.inputs.items()},
-            self._job(execute, running, process.media_types(execute.formats)),
-            execute.outputs,
-            execute.formats,
-            self._settings,
-        )
+        process = self._processes[order.process]
+        job = self._job(order, running, process.media_types(order.formats))
+        outputs = process.run(order.inputs, job, order.outputs, order.formats, self._settings)
         for number, (name, output) in enumerate(outputs.items()):
-            if len(output.data) > execute.inline_bytes:
-                outputs[name] = _in_file(output, Path(execute.workdir) / f".output-{number}")
+            if len(output.data) > order.inline_bytes:
+                outputs[name] = _in_file(output, Path(order.workdir) / f".output-{number}")
         return outputs
 
     def _fetch(self, fetch: Fetch, running: RunningJob) -> dict[str, Output]:
@@ -80,12 +71,6 @@ def loaded(order: Order, given: GivenSettings | None) -> LoadedPlugin:
     settings = PluginSettings(given or GivenSettings(plugin=order.distribution))
     start(order.source, processes.values(), settings)
     return LoadedPlugin(processes, declared_schemes(order.source, processes.values()), settings)
-
-
-def _input_value(value: Input) -> InputValue:
-    return InputValue(
-        data=value.data, media_type=value.media_type, path=value.path, form=value.form, is_checked=True
-    )
 
 
 def _in_file(output: Output, path: Path) -> Output:

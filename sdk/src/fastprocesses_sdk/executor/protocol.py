@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from fastprocesses_sdk.configured import GivenSettings
-from fastprocesses_sdk.encoded import EncodedOutput, Form
+from fastprocesses_sdk.encoded import EncodedInput, EncodedOutput
 
 OLDEST_VERSION = 1
 NEWEST_VERSION = 1
@@ -43,16 +43,13 @@ class Greeting(Frame, frozen=True, tag="greeting"):
     sdk_version: str
 
 
-class Input(Struct, frozen=True, array_like=True):
-    """One input value: a JSON document in `data`, or in the file `path`, that fits the schema of the input.
+class Input(EncodedInput, frozen=True, array_like=True):
+    """One input value, which fits the schema of the input."""
 
-    Of another form than `json` it is the content itself, which stands in JSON as a string.
-    """
-
-    data: bytes = b""
-    media_type: str = ""
-    path: str = ""
-    form: Form = "json"
+    @property
+    def is_checked(self) -> bool:
+        """True: whoever took it has looked."""
+        return True
 
 
 class Configure(Frame, frozen=True, tag="configure"):
@@ -197,7 +194,7 @@ class FrameReader:
         if not self._buffer and len(data) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(data)
             if len(data) == _LENGTH.size + length:  # one frame at a time is the usual
-                frame = _decode(memoryview(data)[_LENGTH.size :])
+                frame = _decode(data[_LENGTH.size :])
                 return () if frame is None else (frame,)
         return self._cut(data)
 
@@ -219,7 +216,7 @@ class FrameReader:
                 yield frame
 
 
-def _decode(body: bytes | memoryview) -> AnyFrame | None:
+def _decode(body: bytes) -> AnyFrame | None:
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError:

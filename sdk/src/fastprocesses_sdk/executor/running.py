@@ -37,12 +37,13 @@ class RunningJob:
         send: Callable[[Frame], None],
         order: Order,
         min_progress_seconds: float = MIN_PROGRESS_SECONDS,
+        process_id: int | None = None,
     ) -> None:
         self.job = order.job
         self.claim = order.claim
         self._send = send
         self._min_progress_seconds = min_progress_seconds
-        self._process_id = os.getpid()
+        self._process_id = process_id or os.getpid()
         self._lock = threading.Lock()
 
     def end(self) -> None:

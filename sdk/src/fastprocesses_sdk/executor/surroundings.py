@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Callable
 from functools import partial
-from operator import is_not
+from operator import call
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -45,8 +45,8 @@ class Surroundings:
         """Take what is there now for what every job shall find: a plugin was imported, and set what it needs."""
         self._environment = _variables()
         self._umask = _umask()
-        self._switches = [get() for get in _SWITCHES]
-        self._handlers = [_handler(number) for number in _SIGNALS]
+        self._switches = [*map(call, _SWITCHES)]
+        self._handlers = [*map(_handler, _SIGNALS)]
         self._streams = [(name, getattr(sys, name)) for name in _STREAMS]
 
     def put_back(self) -> None:
@@ -70,7 +70,7 @@ class Surroundings:
             variables.update(self._environment)
 
     def _put_switches(self) -> None:
-        if [get() for get in _SWITCHES] != self._switches:
+        if [*map(call, _SWITCHES)] != self._switches:
             for (get, put), value in zip(_SWITCHES.items(), self._switches, strict=True):
                 if get() != value:
                     put(value)
@@ -78,7 +78,7 @@ class Surroundings:
     def _put_handlers(self) -> None:
         if _stop_timer is not None:
             _stop_timer(0)
-        if any(map(is_not, map(_handler, _SIGNALS), self._handlers)):
+        if [*map(_handler, _SIGNALS)] != self._handlers:
             for number, handler in zip(_SIGNALS, self._handlers, strict=True):
                 if handler is not None and _handler(number) is not handler:
                     signal.signal(number, handler)
@@ -116,9 +116,20 @@ def _umask() -> int:
     return mask
 
 
-def _set_locale(before: str) -> None:
+def _locale_name() -> Callable[[], str | bytes]:
+    """Give what tells the locale; Python's own decodes the names of all categories, which takes longer than asking."""
+    if os.name != "posix":
+        return partial(_locale.setlocale, _locale.LC_ALL)
+    import ctypes
+
+    ask = ctypes.PyDLL(None)["setlocale"]
+    ask.argtypes, ask.restype = (ctypes.c_int, ctypes.c_char_p), ctypes.c_char_p
+    return partial(ask, _locale.LC_ALL, None)
+
+
+def _set_locale(before: str | bytes) -> None:
     with contextlib.suppress(_locale.Error):  # type: ignore[attr-defined]
-        _locale.setlocale(_locale.LC_ALL, before)
+        _locale.setlocale(_locale.LC_ALL, os.fsdecode(before))
 
 
 _SWITCHES: dict[Callable[[], Any], Callable[[Any], Any]] = {
@@ -128,6 +139,6 @@ _SWITCHES: dict[Callable[[], Any], Callable[[Any], Any]] = {
     sys.getswitchinterval: sys.setswitchinterval,
     socket.getdefaulttimeout: socket.setdefaulttimeout,
     gc.isenabled: lambda was_enabled: gc.enable() if was_enabled else gc.disable(),
-    partial(_locale.setlocale, _locale.LC_ALL): _set_locale,
+    _locale_name(): _set_locale,
 }
 """How each is asked, and how it is put back."""

@@ -20,10 +20,12 @@ from fastprocesses_host.store.records import (
     PinnedInput,
     StoredInput,
     decode_details,
+    decode_input,
     decode_inputs,
     decode_terms,
     details_of,
     encode_input,
+    encode_inputs,
     encode_record,
     is_small,
     job_of,
@@ -216,6 +218,8 @@ def accept(
     """
     fields, values = more_fields(job), list[Argument]()
     is_at_hand = is_small(job, inputs)
+    if is_at_hand and job.listed:
+        fields += ["iv", encode_inputs(inputs)]
     if not is_at_hand:
         values = [part for name, value in inputs.items() for part in (name, encode_input(value))]
     elsewhere: dict[str, int] = {}
@@ -239,7 +243,7 @@ def accept(
                 has_more=bool(elsewhere),
             )
         ),
-        encode_record(details_of(job, dict(inputs) if is_at_hand else None)),
+        encode_record(details_of(job, dict(inputs) if is_at_hand and not job.listed else None)),
         job.caller,
         len(fields),
         *fields,
@@ -639,8 +643,14 @@ def _claimed(answer: Any, claim: str) -> Claimed | None:
             max_run_seconds=terms.max_run_ms / 1000,
             memory_mb=details.memory_mb,
         ),
-        inputs=details.inputs or decode_inputs(inputs),
+        inputs=details.inputs or _inputs(inputs),
     )
+
+
+def _inputs(told: bytes | list[bytes]) -> dict[str, StoredInput]:
+    if isinstance(told, bytes):
+        return decode_inputs(told)
+    return {name: decode_input(data) for name, data in pairs(told).items()}
 
 
 def _milliseconds(seconds: float) -> int:

@@ -96,6 +96,7 @@ class Terms(Struct, frozen=True, array_like=True, kw_only=True):
     is_sync: bool = False
     owner: str = ""
     has_inputs_at_hand: bool = False
+    """They are in the record."""
     has_more: bool = False
     """Its record has fields that few jobs have before they end."""
 
@@ -123,7 +124,7 @@ def terms_of(
     Args:
         job: The job.
         is_counted: Those of its process that wait are counted.
-        has_inputs_at_hand: They are among its details.
+        has_inputs_at_hand: They are in its record.
         has_more: Some of them lie in the value store, or it follows a run.
     """
     limits = job.limits
@@ -394,6 +395,8 @@ _encoder = msgspec.msgpack.Encoder()
 _input_decoder = msgspec.msgpack.Decoder(StoredInput)
 _inputs_decoder = msgspec.msgpack.Decoder(dict[str, StoredInput])
 _IN_RECORD_BYTES = 16 * 1024
+_IN_LISTED_RECORD_BYTES = 250
+"""Of all inputs. A store keeps a record close together while no field has more than 256 bytes."""
 
 
 def encode_input(value: StoredInput) -> bytes:
@@ -406,17 +409,24 @@ def decode_input(data: bytes) -> StoredInput:
     return _input_decoder.decode(data)
 
 
-def decode_inputs(flat: Iterable[bytes]) -> dict[str, StoredInput]:
-    """Read the inputs of a job from a flat reply of their names and values."""
-    items = iter(flat)
-    return {name.decode(): _input_decoder.decode(value) for name, value in zip(items, items, strict=True)}
+def encode_inputs(inputs: Mapping[str, StoredInput]) -> bytes:
+    """Give the bytes of inputs that are one field of a record, for as long as the job has not ended."""
+    return _encoder.encode(inputs)
+
+
+def decode_inputs(data: bytes) -> dict[str, StoredInput]:
+    """Read inputs that are one field of a record."""
+    return _inputs_decoder.decode(data)
 
 
 def is_small(job: NewJob, inputs: Mapping[str, StoredInput]) -> bool:
-    """Whether the inputs go into the record: that of an unlisted job is short-lived, and its run alone reads it."""
-    if job.listed or job.keep_inputs:
+    """Whether the inputs go into the record: of an unlisted job, which is short-lived, more than of one in the lists."""
+    if job.keep_inputs:
         return False
-    return sum([len(value.data) for value in inputs.values()]) <= _IN_RECORD_BYTES
+    length = sum([len(value.data) for value in inputs.values()])
+    if job.listed:
+        return length <= _IN_LISTED_RECORD_BYTES and len(encode_inputs(inputs)) <= _IN_LISTED_RECORD_BYTES
+    return length <= _IN_RECORD_BYTES
 
 
 _terms_decoder = msgspec.msgpack.Decoder(Terms)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from weakref import ref
 
 from anyio import to_thread
@@ -51,9 +51,9 @@ class BodyLimits:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on, its body watched."""
-        if scope["type"] != "http" or not may_have_body(scope):
+        if scope["type"] != "http" or (length := _told_length(scope)) is None:
             return self.app(scope, receive, send)
-        body = _Body(self, scope, receive, send)
+        body = _Body(self, length, receive, send)
         # It knows the server's stream, which has the scope: no circle for the collector.
         scope[_BODY] = ref(body)
         return self.app(scope, body.receive, body.send)
@@ -94,11 +94,11 @@ def take_larger_body(request: Request, max_bytes: int) -> None:
 class _Body:
     """The body of one request, on its way in."""
 
-    def __init__(self, limits: BodyLimits, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, limits: BodyLimits, told: "_Length", receive: Receive, send: Send) -> None:
         self._limits = limits
         self.max_bytes = limits.max_bytes
         self.slowest_bytes_per_second = SLOWEST_BYTES_PER_SECOND
-        self._declared = declared_length(scope)
+        self._told = told
         self._receive = receive
         self._send = send
         # Kept: it asks the system each time whether the process was forked.
@@ -118,23 +118,11 @@ class _Body:
         """
         if self._ended:
             return await self._receive()
-        self._check(self._declared)
-        message = await self._received_in_time()
-        self._count(message)
-        self._check(self._length)
-        return message
-
-    def look(self, now: float) -> None:
-        """Have `receive` fail if it waits although the time is over."""
-        if now >= self._deadline and self._waiter is not None and not self._is_late:
-            self._is_late = True
-            self._waiter.cancel()
-
-    async def _received_in_time(self) -> Message:
+        self._check(self._told.bytes)
         self._waiter = waiter = asyncio.current_task(self._loop)
         self._limits.watch(self)
         try:
-            return await self._receive()
+            message = await self._receive()
         except asyncio.CancelledError:
             # As asyncio.timeout has it: ours becomes an error, unless somebody else cancels too.
             if not self._is_late or waiter is None or waiter.uncancel() > 0:
@@ -146,6 +134,15 @@ class _Body:
         finally:
             self._waiter = None
             self._limits.unwatch(self)
+        self._count(message)
+        self._check(self._length)
+        return message
+
+    def look(self, now: float) -> None:
+        """Have `receive` fail if it waits although the time is over."""
+        if now >= self._deadline and self._waiter is not None and not self._is_late:
+            self._is_late = True
+            self._waiter.cancel()
 
     def send(self, message: Message) -> Awaitable[None]:
         """Pass a part of the answer on; the last one once the body is off the line."""
@@ -170,7 +167,12 @@ class _Body:
 
     def _count(self, message: Message) -> None:
         self._length += len(message.get("body", b""))
-        self._ended = message["type"] != "http.request" or not message.get("more_body", False)
+        if message["type"] != "http.request":
+            self._ended = True
+            return
+        if self._told.is_exact and self._length == self._told.bytes:
+            message["more_body"] = False  # so that nobody waits for an empty part which tells just that
+        self._ended = not message.get("more_body", False)
 
     def _check(self, length: int) -> None:
         if length > self.max_bytes:
@@ -184,22 +186,29 @@ class _Body:
         return self._started + self._limits.seconds + self._length / self.slowest_bytes_per_second
 
 
-def may_have_body(scope: Scope) -> bool:
-    """Tell whether a body may follow: HTTP/1.1 says so in a header, later versions do not have to."""
-    if not scope.get("http_version", "1.1").startswith("1"):
-        return True
-    for name, _ in scope["headers"]:  # noqa: SIM110 - any() would make a generator for each request
-        if name in (b"content-length", b"transfer-encoding"):
-            return True
-    return False
+class _Length(NamedTuple):
+    """What the header tells of the length of a body."""
+
+    bytes: int
+    """By Content-Length; 0 without one or with one that is no number: the bytes are counted anyway."""
+    is_exact: bool
+    """The body is certainly as long."""
 
 
-def declared_length(scope: Scope) -> int:
-    """Give the Content-Length, 0 without one or with one that is no number: the bytes are counted anyway."""
+def _told_length(scope: Scope) -> _Length | None:
+    """Give what is told of a body; None: there is none, as HTTP/1.1 says in a header and later versions do not."""
+    is_http1 = scope.get("http_version", "1.1").startswith("1")
+    length, is_chunked, is_told = 0, False, False
     for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and len(value) < 20:
-            return int(value)
-    return 0
+        if name == b"content-length":
+            is_told = True
+            if not length and value.isdigit() and len(value) < 20:
+                length = int(value)
+        elif name == b"transfer-encoding":
+            is_chunked = True
+    if is_http1 and not is_told and not is_chunked:
+        return None
+    return _Length(length, is_http1 and is_told and not is_chunked)
 
 
 async def read_json_body(request: Request, parts: BodyInParts | None = None) -> bytes:

@@ -54,11 +54,11 @@ end
 
 -- What the scripts need to know of a job; nil where there is none.
 local function job_of(id)
-  local found = read(id, 's', 't', 'c', 'cl', 'at', 'wh', 'lg', 'd')
+  local found = read(id, 's', 't', 'c', 'cl', 'at', 'wh', 'lg', 'd', 'iv')
   if not found[1] then return nil end
   local job = job_with(id, found[4], terms_of(id, found[2]))
   job.status, job.claim, job.attempt, job.waiting_host = found[1], found[3], tonumber(found[5] or 0), found[6]
-  job.has_log, job.packed_terms, job.packed_details = found[7], found[2], found[8]
+  job.has_log, job.packed_terms, job.packed_details, job.packed_inputs = found[7], found[2], found[8], found[9]
   if job.has_more or is_final(found[1]) then
     local rare = read(id, 'il', 'ol', 'fr')
     job.inputs_elsewhere, job.outputs_elsewhere, job.run = rare[1], rare[2], rare[3]

@@ -210,7 +210,7 @@ finalise = function(job, to, fields, outcome)
   end
   redis.call('HSET', key, 's', to, 'fi', STAMP, 'ex', ends, unpack(fields))
   if job.listed or job.outputs_elsewhere or job.inputs_elsewhere or job.most_at_once > 0 or job.shared_as then
-    redis.call('HDEL', key, 'wh', -- what lies elsewhere counts for its caller until it is gone
+    redis.call('HDEL', key, 'wh', 'iv', -- what lies elsewhere counts for its caller until it is gone
       not job.outputs_elsewhere and not job.inputs_elsewhere and 'cl' or 'wh')
     redis.call('ZADD', P .. ':exp', ends, job.id)
     if job.results_ttl > 0 and to == 'successful' then

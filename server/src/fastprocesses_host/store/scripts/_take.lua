@@ -3,7 +3,7 @@
 local function told(job)
   -- Of a record of the version before this one the worker makes out by itself what it needs.
   local details = job.packed_terms and job.packed_details or redis.call('HGETALL', job_key(job.id))
-  local inputs = job.has_inputs_at_hand and {} or redis.call('HGETALL', P .. ':i:' .. job.id)
+  local inputs = job.packed_inputs or (job.has_inputs_at_hand and {}) or redis.call('HGETALL', P .. ':i:' .. job.id)
   return {job.id, job.packed_terms, details, job.attempt, inputs}
 end
 
