@@ -96,9 +96,8 @@ class Executor:
         self._poll = select.poll()
         self._descriptor = connection.fileno()
         self._soon = select.poll()
-        self._soon.register(
-            connection, select.POLLIN
-        )  # looked at before the streams that are registered later
+        # Before the streams: when they are looked at, what was printed before a frame is there.
+        self._soon.register(connection, select.POLLIN)
         self._printed_nothing = False
         """As `receive_soon` saw it when it gave the only frame of a job."""
         for descriptor in (self._descriptor, self._wake_read, self._death):
