@@ -380,10 +380,9 @@ def test_the_store_forgets_an_unlisted_job_by_itself(store: Store, keep_inputs: 
     encoded = encode_told(TOLD)
     finished = store.run(
         operations.finish(
-            job_id, "c1", "successful", fields={"res": encoded}, lines=[b"line"], max_log_lines=1,
-            told=encoded,
+            job_id, "c1", "successful", fields={"res": encoded}, lines=[b"line"], max_log_lines=1
         )
-    )  # fmt: skip
+    )
     assert finished.outcome == "ok"
     message = subscription.get_message(timeout=40)
     assert message is not None

@@ -464,15 +464,12 @@ class Runner:
     ) -> Finished:
         """End the job, and take the next one in the same turn unless the worker stops."""
         percent, message, lines = run.take_last()
-        if status == "successful":
-            percent = 100
-        if percent is not None:
+        if percent is not None and status != "successful":  # which says it all
             fields["pr"] = percent
         if message is not None:
             fields["m"] = message
-        encoded = b""
         if told is not None and not run.claimed.listed:
-            fields["res"] = encoded = encode_told(told)
+            fields["res"] = encode_told(told)
         next_claim = "" if self._broker.draining.is_set() else self._broker.new_claim()
         operation = operations.finish(
             run.job_id,
@@ -483,7 +480,6 @@ class Runner:
             staged=staged,
             lines=lines,
             max_log_lines=self._settings.max_log_lines,
-            told=encoded,
             slot=self._broker.slot,
             next_claim=next_claim,
         )

@@ -320,7 +320,6 @@ def finish(
     staged: bool = False,
     lines: Sequence[bytes] = (),
     max_log_lines: int,
-    told: bytes = b"",
     slot: Slot = _NO_SLOT,
     next_claim: str = "",
 ) -> Operation[Finished]:
@@ -330,12 +329,11 @@ def finish(
         job_id: The job.
         claim: The right to it.
         status: Its last.
-        fields: More of its record.
+        fields: More of its record; the host that waits is told `res` beside the end.
         values: Small outputs.
         staged: Larger ones lie under the claim.
         lines: Of its log.
         max_log_lines: Of which the newest are kept.
-        told: What the host that waits is told beside the end.
         slot: Where the next job is to run.
         next_claim: With which it is taken in the same turn; empty: none is.
     """
@@ -351,7 +349,6 @@ def finish(
         status,
         "1" if staged else "0",
         max_log_lines,
-        told,
         len(flat),
         *flat,
         len(lines),

@@ -225,13 +225,14 @@ def job_of(job_id: str, record: Mapping[str, bytes]) -> Job:
 
     terms, details = parts_of(record)
     told = decode_told(record["res"]) if "res" in record else None
+    status = Status(_text(record, "s"))
     return Job(
         id=job_id,
         process_id=terms.process_id,
         process_version=details.process_version,
         description_digest=details.description_digest,
         environment=details.environment,
-        status=Status(_text(record, "s")),
+        status=status,
         created=created_ms(job_id),
         started=number("st"),
         finished=number("fi"),
@@ -241,7 +242,7 @@ def job_of(job_id: str, record: Mapping[str, bytes]) -> Job:
         has_results="rx" not in record or "out" in record,
         log_expires=int(record["fi"]) + terms.log_ttl_ms if terms.log_ttl_ms and "fi" in record else None,
         keeps_inputs=terms.keeps_inputs,
-        progress=number("pr"),
+        progress=100 if status == Status.SUCCESSFUL else number("pr"),
         message=_text(record, "m"),
         run_id=_text(record, "fr"),
         is_joined="jo" in record,
@@ -420,7 +421,7 @@ def decode_inputs(data: bytes) -> dict[str, StoredInput]:
 
 
 def is_small(job: NewJob, inputs: Mapping[str, StoredInput]) -> bool:
-    """Whether the inputs go into the record: of an unlisted job, which is short-lived, more than of one in the lists."""
+    """Whether the inputs go into the record: more of an unlisted job, which is short-lived, than of one in lists."""
     if job.keep_inputs:
         return False
     length = sum([len(value.data) for value in inputs.values()])

@@ -2,7 +2,7 @@
 -- With a next claim the slot takes its next job in the same turn.
 -- The first write is one that needs no memory, so it ends well in a full store.
 -- ARGV: next claim ('' for none), lease, again (1: the answer to the same was lost), number of queues, queues…,
---       id, claim, status, staged (1: values lie under the claim), most log lines, outcome for the waiting host,
+--       id, claim, status, staged (1: values lie under the claim), most log lines,
 --       number of fields, fields…, number of log lines, lines…, outputs and values…
 local queues, at = list_at(4)
 local is_shared = ARGV[3] == '1' -- of what is asked again nobody knows any more
@@ -14,7 +14,7 @@ local function finish()
   end_lease(job)
   is_shared = job.shared_as
 
-  local fields, position = list_at(at + 6)
+  local fields, position = list_at(at + 5)
   local lines
   lines, position = list_at(position)
   local staged, values = P .. ':o:' .. id .. ':' .. claim, P .. ':o:' .. id
@@ -28,13 +28,16 @@ local function finish()
     redis.call('HSET', values, unpack(ARGV, first, math.min(first + 999, #ARGV)))
   end
   add_to_log(id, lines, tonumber(ARGV[at + 4]))
+  local outcome -- what the waiting host is told beside the end
   for i = 1, #fields, 2 do
-    if fields[i] == 'ol' then
+    if fields[i] == 'res' then
+      outcome = fields[i + 1]
+    elseif fields[i] == 'ol' then
       job.outputs_elsewhere = fields[i + 1]
       stored().count_bytes(job.caller, stored().bytes_of(job.outputs_elsewhere))
     end
   end
-  finalise(job, to, fields, ARGV[at + 5])
+  finalise(job, to, fields, outcome)
   return 'ok'
 end
 
