@@ -200,4 +200,4 @@ def test_links_that_were_written_once_are_those_of_each_job(urls, status, told):
         usual = status_info(made, urls)
         written, link = status_and_link(made, urls)
         assert msgspec.json.encode(written) == msgspec.json.encode(usual)
-        assert link == link_header(usual.links)
+        assert link.decode() == link_header(usual.links)

@@ -192,6 +192,20 @@ def test_many_read_at_the_same_time(any_store: StoreServer) -> None:
     asyncio.run(scenario())
 
 
+def test_a_plain_command_is_answered_beside_operations(any_store: StoreServer) -> None:
+    async def scenario() -> None:
+        store = AsyncStore(any_store.url, Keys.of("asked"))
+        answers = await asyncio.gather(
+            store.ask("ECHO", "one"), store.run(open_store(FORMAT)), store.ask("ECHO", "two")
+        )
+        assert [answers[0], answers[2]] == [b"one", b"two"]
+        await store.close()
+        with pytest.raises(StoreUnavailable):
+            await AsyncStore("redis://127.0.0.1:1", Keys.of("asked")).ask("PING")
+
+    asyncio.run(scenario())
+
+
 def test_what_nobody_waits_for_is_heard(any_store: StoreServer) -> None:
     async def scenario() -> None:
         store, heard = AsyncStore(any_store.url, Keys.of("heard")), asyncio.Queue[object]()

@@ -63,7 +63,9 @@ from fastprocesses_host.store.records import (
     decode_told,
     job_as_accepted,
     job_as_told,
+    job_of,
     lengths_elsewhere,
+    pairs,
 )
 from fastprocesses_host.store.rooms import HELD_SECONDS, Room, Rooms
 from fastprocesses_host.store.sharing import Answer
@@ -332,8 +334,14 @@ class Host:
         Raises:
             NoSuchJob: there is none of this id, or it was deleted.
         """
-        found = await self._read(job_id)
-        if not isinstance(found, Job):
+        # Its record alone, without a script: this is asked most often of all.
+        record = await self._store.ask("HGETALL", self._keys.job(job_id)) if is_job_id(job_id) else None
+        if not record:
+            raise NoSuchJob
+        found = job_of(job_id, pairs(record))
+        if is_following(found):
+            return await self._sharing.mirrored(found)
+        if _is_over(found):
             raise NoSuchJob
         return found
 

@@ -192,8 +192,8 @@ def status_info(job: Job, urls: Urls) -> StatusInfo:
     return _status_info(job, urls, job_links(job, urls))
 
 
-def status_and_link(job: Job, urls: Urls) -> tuple[StatusInfo, str]:
-    """Give a job's status info with its links as they are written, and the Link header that says the same.
+def status_and_link(job: Job, urls: Urls) -> tuple[StatusInfo, bytes]:
+    """Give a job's status info with its links as they are written, and the Link header that says the same, written too.
 
     The links of jobs that are alike differ in the ids of these alone, so they are written once.
     """
@@ -205,8 +205,8 @@ def status_and_link(job: Job, urls: Urls) -> tuple[StatusInfo, str]:
         keeps_inputs=job.keeps_inputs,
         listed=job.listed,
     )
-    links = Raw(document.replace(_ANY_JOB, job.id).encode())
-    return _status_info(job, urls, links), header.replace(_ANY_JOB, job.id)
+    written = job.id.encode()
+    return _status_info(job, urls, Raw(written.join(document))), written.join(header)
 
 
 _ANY_JOB = str(uuid4())
@@ -216,7 +216,8 @@ _ANY_JOB = str(uuid4())
 @lru_cache(maxsize=256)
 def _written_links(
     urls: Urls, process_id: str, status: Status, *, has_results: bool, keeps_inputs: bool, listed: bool
-) -> tuple[str, str]:
+) -> tuple[list[bytes], list[bytes]]:
+    """Give the links of a job and its Link header, both parted where the id of the job stands."""
     job = Job(
         id=_ANY_JOB,
         process_id=process_id,
@@ -227,7 +228,8 @@ def _written_links(
         listed=listed,
     )
     links = job_links(job, urls)
-    return msgspec.json.encode(links).decode(), link_header(links)
+    any_job = _ANY_JOB.encode()
+    return msgspec.json.encode(links).split(any_job), link_header(links).encode("latin-1").split(any_job)
 
 
 def _status_info(job: Job, urls: Urls, links: list[Link] | Raw) -> StatusInfo:

@@ -138,6 +138,22 @@ class AsyncStore:
         except _ANY_FAILURE as error:
             raise self._unavailable(error) from error
 
+    async def ask(self, *command: Argument) -> Any:
+        """Run one plain command whose answer is small, beside the operations.
+
+        Raises:
+            StoreUnavailable: no answer.
+        """
+        if self.is_away:
+            raise StoreUnavailable
+        try:
+            wire = self._wire
+            if wire is None or wire.lost.done():
+                wire = await self._connected()
+            return await wire.ask(*command)
+        except _ANY_FAILURE as error:
+            raise self._unavailable(error) from error
+
     def send(self, operation: Operation[T], hear: Callable[[T | Exception], None]) -> bool:
         """Run one operation for somebody who waits for something else, and wakes only if it failed.
 

@@ -1,6 +1,6 @@
 """The record of a job ⇄ `Job`. Field names are short because a million records repeat them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -210,22 +210,19 @@ def locations_in(field: bytes) -> list[str]:
     return [line.partition("\t")[0] for line in field.decode().split("\n") if line]
 
 
-def pairs(flat: Iterable[bytes]) -> dict[str, bytes]:
+def pairs(flat: Sequence[bytes]) -> dict[str, bytes]:
     """Give the mapping that a flat reply of names and values stands for."""
-    items = iter(flat)
-    return {name.decode(): value for name, value in zip(items, items, strict=True)}
+    return dict(zip(map(bytes.decode, flat[::2]), flat[1::2], strict=True))
 
 
 def job_of(job_id: str, record: Mapping[str, bytes]) -> Job:
     """Read the record of a job."""
-
-    def number(name: str) -> int | None:
-        value = record.get(name)
-        return None if value is None else int(value)
-
+    get = record.get
     terms, details = parts_of(record)
     told = decode_told(record["res"]) if "res" in record else None
-    status = Status(_text(record, "s"))
+    status = _STATUSES[record["s"]]
+    started, finished, updated = get("st"), get("fi"), get("up")
+    changed = [int(time) for time in (updated, started, finished) if time]
     return Job(
         id=job_id,
         process_id=terms.process_id,
@@ -234,30 +231,37 @@ def job_of(job_id: str, record: Mapping[str, bytes]) -> Job:
         environment=details.environment,
         status=status,
         created=created_ms(job_id),
-        started=number("st"),
-        finished=number("fi"),
-        updated=max(filter(None, map(number, ("up", "st", "fi"))), default=None),
-        expires=number("ex"),
-        results_expire=number("rx"),
+        started=int(started) if started else None,
+        finished=int(finished) if finished else None,
+        updated=max(changed) if changed else None,
+        expires=_number(record, "ex"),
+        results_expire=_number(record, "rx"),
         has_results="rx" not in record or "out" in record,
-        log_expires=int(record["fi"]) + terms.log_ttl_ms if terms.log_ttl_ms and "fi" in record else None,
+        log_expires=int(finished) + terms.log_ttl_ms if terms.log_ttl_ms and finished else None,
         keeps_inputs=terms.keeps_inputs,
-        progress=100 if status == Status.SUCCESSFUL else number("pr"),
+        progress=100 if status == Status.SUCCESSFUL else _number(record, "pr"),
         message=_text(record, "m"),
         run_id=_text(record, "fr"),
         is_joined="jo" in record,
-        results_age_ms=number("fc"),
+        results_age_ms=_number(record, "fc"),
         mode="sync" if terms.is_sync else "async",
         listed=terms.listed,
         owner=terms.owner,
-        attempt=number("at") or 0,
+        attempt=_number(record, "at") or 0,
         max_attempts=terms.max_attempts,
         asked=details.asked,
-        outputs=told.outputs if told else outputs_of(record.get("out")),
+        outputs=told.outputs if told else outputs_of(get("out")),
         values=told.values if told else {},
         reason=_text(record, "rc"),
-        problem=told.problem if told else problem_of(record.get("pb")),
+        problem=told.problem if told else problem_of(get("pb")),
     )
+
+
+_STATUSES = {status.encode(): status for status in Status}
+
+
+def _number(record: Mapping[str, bytes], name: str) -> int | None:
+    return int(record[name]) if name in record else None
 
 
 def parts_of(record: Mapping[str, bytes]) -> tuple[Terms, Details]:
@@ -307,7 +311,7 @@ def asked_of(data: bytes | None) -> AskedResults:
 
 
 def _text(record: Mapping[str, bytes], name: str) -> str:
-    return record.get(name, b"").decode()
+    return record[name].decode() if name in record else ""
 
 
 def outputs_of(data: bytes | None) -> dict[str, OutputValue]:

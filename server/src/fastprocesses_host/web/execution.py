@@ -35,7 +35,7 @@ from fastprocesses_host.web.body import read_json_body
 from fastprocesses_host.web.callers import caller_of
 from fastprocesses_host.web.long_strings import BodyInParts
 from fastprocesses_host.web.query import preferences_of, wish_of
-from fastprocesses_host.web.render import respond
+from fastprocesses_host.web.render import respond_written
 from fastprocesses_host.web.resource import resource
 
 _REPEATS: Final = (b"cache-control", b"idempotency-key")
@@ -258,10 +258,10 @@ def _plan(process: OfferedProcess, job: Job, inline_bytes: int) -> _Planned:
 def _accepted(request: Request, job: Job, choice: ModeChoice) -> Response:
     """Answer 201 with the place of the job (/req/core/process-execute-success-async)."""
     urls = urls_of(request)
-    headers = {"Location": urls.job(job.id)}
+    headers = [(b"location", urls.job(job.id).encode("latin-1"))]
     if choice.applied:
-        headers["Preference-Applied"] = ", ".join(choice.applied)
-    return respond(request, status_and_link(job, urls)[0], status=201, headers=headers)
+        headers.append((b"preference-applied", ", ".join(choice.applied).encode("latin-1")))
+    return respond_written(status_and_link(job, urls)[0], headers, status=201)
 
 
 ROUTES: Final = (resource("/processes/{process_id}/execution", post=execute, negotiated=False),)

@@ -14,12 +14,13 @@ from fastprocesses_host.web.base_url import urls_of
 from fastprocesses_host.web.pages import INTERACTIVE_HEADERS, PAGE_HEADERS, Document, page_of
 from fastprocesses_host.web.paging import cursor_of, page_url, self_url
 from fastprocesses_host.web.query import filters_of, limit_of
-from fastprocesses_host.web.render import links_as_header, respond
+from fastprocesses_host.web.render import links_as_header, respond, respond_written
 from fastprocesses_host.web.resource import resource
 
 DEFAULT_LIMIT: Final = 10
 
 _CHANGES: Final = {"Cache-Control": "no-store"}
+_WRITTEN_CHANGES: Final = (b"cache-control", b"no-store")
 
 
 async def jobs(request: Request) -> Response:
@@ -51,7 +52,7 @@ async def status(request: Request) -> Response:
     """
     job = await request.app.state.host.job(request.path_params["job_id"])
     document, link = status_and_link(job, urls_of(request))
-    return respond(request, document, headers={**_CHANGES, "Link": link})
+    return respond_written(document, [_WRITTEN_CHANGES, (b"link", link)])
 
 
 async def dismiss(request: Request) -> Response:

@@ -32,6 +32,25 @@ def respond(
     return Response(_encode(document), status, {"Vary": "Accept", **(headers or {})}, JSON)
 
 
+class Written(Response):
+    """An answer whose header is written already."""
+
+    def __init__(self, body: bytes, status: int, raw_headers: list[tuple[bytes, bytes]]) -> None:
+        self.status_code, self.body, self.background = status, body, None
+        self.raw_headers = [*raw_headers, (b"content-length", b"%d" % len(body)), _JSON_TYPE]
+
+
+_JSON_TYPE: Final = (b"content-type", JSON.encode())
+
+
+def respond_written(document: Any, raw_headers: list[tuple[bytes, bytes]], *, status: int = 200) -> Response:
+    """Answer with a document as `respond` does, its further headers being bytes, their names in lower case."""
+    return Written(_encode(document), status, [_VARY, *raw_headers])
+
+
+_VARY: Final = (b"vary", b"Accept")
+
+
 class Rendered(msgspec.Struct, frozen=True):
     """A document that is the same for every client until something changes, with the headers it goes with."""
 
