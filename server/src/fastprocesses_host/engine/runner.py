@@ -464,7 +464,9 @@ class Runner:
     ) -> Finished:
         """End the job, and take the next one in the same turn unless the worker stops."""
         percent, message, lines = run.take_last()
-        if percent is not None and status != "successful":  # which says it all
+        if status == "successful":
+            percent = 100
+        if percent is not None:
             fields["pr"] = percent
         if message is not None:
             fields["m"] = message

@@ -220,7 +220,6 @@ def job_of(job_id: str, record: Mapping[str, bytes]) -> Job:
     get = record.get
     terms, details = parts_of(record)
     told = decode_told(record["res"]) if "res" in record else None
-    status = _STATUSES[record["s"]]
     started, finished, updated = get("st"), get("fi"), get("up")
     changed = [int(time) for time in (updated, started, finished) if time]
     return Job(
@@ -229,7 +228,7 @@ def job_of(job_id: str, record: Mapping[str, bytes]) -> Job:
         process_version=details.process_version,
         description_digest=details.description_digest,
         environment=details.environment,
-        status=status,
+        status=_STATUSES[record["s"]],
         created=created_ms(job_id),
         started=int(started) if started else None,
         finished=int(finished) if finished else None,
@@ -239,7 +238,7 @@ def job_of(job_id: str, record: Mapping[str, bytes]) -> Job:
         has_results="rx" not in record or "out" in record,
         log_expires=int(finished) + terms.log_ttl_ms if terms.log_ttl_ms and finished else None,
         keeps_inputs=terms.keeps_inputs,
-        progress=100 if status == Status.SUCCESSFUL else _number(record, "pr"),
+        progress=_number(record, "pr"),
         message=_text(record, "m"),
         run_id=_text(record, "fr"),
         is_joined="jo" in record,
