@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from fastprocesses_host import asgi_servers
 from fastprocesses_host.draining import ServingLoop
+from h2.connection import H2Connection
 from starlette.types import Receive, Scope, Send
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -106,9 +107,72 @@ async def nothing_is_left_of_those_that_clients_close() -> None:
         await asyncio.wait(of_connection)
 
 
+def by_http2() -> tuple[H2Connection, bytes]:
+    """Give a connection by HTTP/2, and the request that begins it."""
+    client = H2Connection()
+    client.initiate_connection()
+    client.send_headers(
+        1, [(":method", "GET"), (":scheme", "http"), (":authority", "here"), (":path", "/")], end_stream=True
+    )
+    return client, client.data_to_send()
+
+
+async def one_by_http2_with_no_request() -> None:
+    async with asyncio.timeout(20), served(Application()) as connect:
+        reader, writer = await connect()
+        client = H2Connection()
+        client.initiate_connection()
+        writer.write(client.data_to_send())
+        assert await reader.read()
+        writer.close()
+
+
+async def one_by_http2_whose_request_is_taken_back() -> None:
+    app = Application()
+    async with asyncio.timeout(20), served(app) as connect:
+        reader, writer = await connect()
+        client, request = by_http2()
+        writer.write(request)
+        await app.asked.wait()
+        client.reset_stream(1)
+        writer.write(client.data_to_send())
+        await reader.read()
+        writer.close()
+        app.may_answer.set()
+
+
+async def a_busy_one_by_http2_outlives_an_idle_one(request: bytes) -> None:
+    app = Application()
+    async with asyncio.timeout(20), served(app) as connect:
+        reader, writer = await connect()
+        writer.write(request)
+        await app.asked.wait()
+        for _ in range(3):
+            idle_reader, idle_writer = await connect()
+            assert await idle_reader.read() == b""
+            idle_writer.close()
+        assert not reader.at_eof()
+        app.may_answer.set()
+        assert await reader.read()
+        writer.close()
+
+
+async def a_busy_one_by_http2() -> None:
+    await a_busy_one_by_http2_outlives_an_idle_one(by_http2()[1])
+
+
+async def a_busy_one_that_became_one_by_http2() -> None:
+    upgrade = b"Connection: upgrade, http2-settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+    await a_busy_one_by_http2_outlives_an_idle_one(b"GET / HTTP/1.1\r\nHost: here\r\n" + upgrade + b"\r\n")
+
+
 @pytest.mark.parametrize(
     "scenario",
     [
+        one_by_http2_with_no_request,
+        one_by_http2_whose_request_is_taken_back,
+        a_busy_one_by_http2,
+        a_busy_one_that_became_one_by_http2,
         a_busy_one_outlives_an_idle_one,
         one_that_was_used_is_closed_later,
         nothing_is_left_of_those_that_clients_close,

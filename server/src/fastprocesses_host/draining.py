@@ -65,8 +65,9 @@ class ServingLoop(_BaseLoop):
         if self._wait is not None and getattr(coro, "cr_code", None) is self._wait:
             connection = current_connection()
             if connection is not None:
+                rest = connection.rest(coro)
                 coro.close()
-                return connection.rest()
+                return rest
         return _BaseLoop.create_task(self, coro, **options)
 
     async def accept_no_more(self) -> None:

@@ -8,7 +8,9 @@ each connection on which nothing is asked, made anew after each answer; one look
 import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
+from types import CoroutineType
 from typing import Any, Final
+from weakref import ref
 
 _MOST_BYTES = 64 * 1024
 
@@ -22,16 +24,38 @@ class Gathering:
         self._waiting: list[bytes] = []
         self._length = 0
         self._rest = Rest(loop)
+        self._server: Callable[[], Any] | None = None
         self.is_closing = transport.is_closing  # asked for with every write
 
-    def rest(self) -> "Rest":
-        """Be idle until the rest that is given is cancelled."""
+    def rest(self, wait: "CoroutineType[Any, Any, None]") -> "Rest":
+        """Be idle until the rest that is given is cancelled.
+
+        Args:
+            wait: The method of the server in which it would wait meanwhile.
+        """
+        if self._server is None and wait.cr_frame is not None:
+            self._server = ref(wait.cr_frame.f_locals["self"])
         self._rest.since = self._loop.time()
         return self._rest
 
     def is_idle(self, seconds: float) -> bool:
         """Tell whether nothing was asked for so long."""
-        return self._rest.since is not None and self._loop.time() - self._rest.since >= seconds
+        rest, now = self._rest, self._loop.time()
+        is_idle = self._is_idle_by_http2()
+        if is_idle is False:
+            rest.since = None
+        elif is_idle and rest.since is None:
+            rest.since = now
+        return rest.since is not None and now - rest.since >= seconds
+
+    def _is_idle_by_http2(self) -> bool | None:
+        """Ask the server about a connection by HTTP/2, which it tells to rest only after an answer; None: it is none.
+
+        So it says nothing before the first request, nor when the client takes its request back. Not public.
+        """
+        server = None if self._server is None else self._server()
+        protocol = getattr(getattr(server, "protocol", None), "protocol", None)
+        return getattr(protocol, "idle", None)
 
     def write(self, data: bytes) -> None:
         """Write with what else is written in this turn; at once when it gets long, so that senders are slowed down."""

@@ -47,6 +47,7 @@ class Surroundings:
         self._umask = _umask()
         self._switches = [*map(call, _SWITCHES)]
         self._handlers = [*map(_handler, _SIGNALS)]
+        self._same_handlers = [*map(id, self._handlers)]  # a job's may call itself equal to any other
         self._streams = [(name, getattr(sys, name)) for name in _STREAMS]
 
     def put_back(self) -> None:
@@ -78,7 +79,7 @@ class Surroundings:
     def _put_handlers(self) -> None:
         if _stop_timer is not None:
             _stop_timer(0)
-        if [*map(_handler, _SIGNALS)] != self._handlers:
+        if [*map(id, map(_handler, _SIGNALS))] != self._same_handlers:
             for number, handler in zip(_SIGNALS, self._handlers, strict=True):
                 if handler is not None and _handler(number) is not handler:
                     signal.signal(number, handler)
