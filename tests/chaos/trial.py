@@ -392,5 +392,5 @@ def _told(counts: Counter[str]) -> str:
 
 
 def _is_probe(path: Path) -> bool:
-    """Whether a file is what Python's `tempfile` tries a folder with, of a process that was killed before the next line."""
+    """Whether a file is what Python's `tempfile` tries a folder with, of a process that was killed meanwhile."""
     return re.fullmatch("[a-z0-9_]{8}", path.name) is not None and path.is_file() and path.stat().st_size <= 4
