@@ -217,3 +217,24 @@ def test_a_body_ends_with_the_length_that_is_certain(
 
     asyncio.run(scenario())
     assert read == parts
+
+
+@pytest.mark.parametrize("length", [b"9" * 23, b"four"])
+def test_a_body_whose_length_is_none_does_not_end_before_it_began(length: bytes) -> None:
+    more: list[bool] = []
+
+    async def read_two(_scope: Scope, receive: Receive, _send: Send) -> None:
+        more.extend([(await receive())["more_body"], (await receive())["more_body"]])
+
+    async def scenario() -> None:
+        sent = iter((b"", b"ab"))
+
+        async def receive() -> Message:
+            part = next(sent)
+            return {"type": "http.request", "body": part, "more_body": not part}
+
+        scope = {"type": "http", "http_version": "1.1", "headers": [(b"content-length", length)]}
+        await BodyLimits(read_two, max_bytes=10)(scope, receive, Stream().send)
+
+    asyncio.run(scenario())
+    assert more == [True, False]

@@ -148,9 +148,8 @@ class Process(Generic[P, R]):
             self._check_asked(outputs, formats or {})
         chosen = self.media_types(formats)
         job = job.with_formats(chosen)
-        token = folder_of_files.set(
-            job._folder
-        )  # not `files_in`, which takes longer than a small job's own code
+        # As `files_in` does, without its generator: this is done for every job.
+        token = folder_of_files.set(job._folder)
         try:
             values = self._decode(inputs)
             for name, kind in self.settings.items():

@@ -121,9 +121,7 @@ class AsyncStore:
         if self.is_away:
             raise StoreUnavailable
         try:
-            wire = self._wire
-            if wire is None or wire.lost.done():
-                wire = await self._connected()
+            wire = self._open_wire() or await self._connected()
             try:
                 answer = await wire.ask(
                     "EVALSHA", script_sha(operation.script), 1, self.keys.prefix, *operation.arguments
@@ -138,6 +136,9 @@ class AsyncStore:
         except _ANY_FAILURE as error:
             raise self._unavailable(error) from error
 
+    def _open_wire(self) -> Wire | None:
+        return None if self._wire is None or self._wire.lost.done() else self._wire
+
     async def ask(self, *command: Argument) -> Any:
         """Run one plain command whose answer is small, beside the operations.
 
@@ -147,9 +148,7 @@ class AsyncStore:
         if self.is_away:
             raise StoreUnavailable
         try:
-            wire = self._wire
-            if wire is None or wire.lost.done():
-                wire = await self._connected()
+            wire = self._open_wire() or await self._connected()
             return await wire.ask(*command)
         except _ANY_FAILURE as error:
             raise self._unavailable(error) from error
@@ -164,8 +163,8 @@ class AsyncStore:
         Returns:
             Whether it was sent; not while there is no connection, which `run` opens.
         """
-        wire = self._wire
-        if self.is_away or wire is None or wire.lost.done():
+        wire = self._open_wire()
+        if self.is_away or wire is None:
             return False
         _Sent(wire, self.keys.prefix, operation, hear, self._unavailable).send()
         return True
@@ -325,10 +324,10 @@ class _Sent(Generic[T]):
     def set_result(self, answer: Any) -> None:
         try:
             heard: T | Exception = self._operation.parse(answer)
-        except (
-            Exception
-        ) as error:  # in the connection's own turn it would keep their answers from all who follow
-            heard = error
+        except Exception as error:
+            heard = (
+                error  # raised in the connection's own turn, it would keep their answers from all who follow
+            )
         self._hear(heard)
 
     def set_exception(self, error: Exception) -> None:

@@ -19,15 +19,15 @@ from fastprocesses_host.store.records import (
     NewJob,
     PinnedInput,
     StoredInput,
+    are_details,
     decode_details,
     decode_input,
     decode_inputs,
     decode_terms,
     details_of,
     encode_input,
-    encode_inputs,
     encode_record,
-    is_small,
+    inputs_field,
     job_of,
     lengths_elsewhere,
     locations_field,
@@ -217,10 +217,10 @@ def accept(
         lengths: Of inputs in the value store, in bytes, by location; others are not counted there.
     """
     fields, values = more_fields(job), list[Argument]()
-    is_at_hand = is_small(job, inputs)
-    if is_at_hand and job.listed:
-        fields += ["iv", encode_inputs(inputs)]
-    if not is_at_hand:
+    are_in_details, field = are_details(job, inputs), inputs_field(job, inputs)
+    if field is not None:
+        fields += ["iv", field]
+    elif not are_in_details:
         values = [part for name, value in inputs.items() for part in (name, encode_input(value))]
     elsewhere: dict[str, int] = {}
     for value in inputs.values():
@@ -239,11 +239,11 @@ def accept(
             terms_of(
                 job,
                 is_counted=limits.of_process > 0,
-                has_inputs_at_hand=is_at_hand,
+                has_inputs_at_hand=are_in_details or field is not None,
                 has_more=bool(elsewhere),
             )
         ),
-        encode_record(details_of(job, dict(inputs) if is_at_hand and not job.listed else None)),
+        encode_record(details_of(job, dict(inputs) if are_in_details else None)),
         job.caller,
         len(fields),
         *fields,

@@ -299,7 +299,7 @@ def _parts_before(record: Mapping[str, bytes]) -> tuple[Terms, Details]:
         timeout_ms=number("ti"),
         memory_mb=number("me"),
         asked=asked_of(record.get("as")),
-        inputs=_inputs_decoder.decode(record["in"]) if "in" in record else None,
+        inputs=decode_inputs(record["in"]) if "in" in record else None,
     )
     return terms, details
 
@@ -413,24 +413,26 @@ def decode_input(data: bytes) -> StoredInput:
     return _input_decoder.decode(data)
 
 
-def encode_inputs(inputs: Mapping[str, StoredInput]) -> bytes:
-    """Give the bytes of inputs that are one field of a record, for as long as the job has not ended."""
-    return _encoder.encode(inputs)
-
-
 def decode_inputs(data: bytes) -> dict[str, StoredInput]:
     """Read inputs that are one field of a record."""
     return _inputs_decoder.decode(data)
 
 
-def is_small(job: NewJob, inputs: Mapping[str, StoredInput]) -> bool:
-    """Whether the inputs go into the record: more of an unlisted job, which is short-lived, than of one in lists."""
-    if job.keep_inputs:
-        return False
-    length = sum([len(value.data) for value in inputs.values()])
-    if job.listed:
-        return length <= _IN_LISTED_RECORD_BYTES and len(encode_inputs(inputs)) <= _IN_LISTED_RECORD_BYTES
-    return length <= _IN_RECORD_BYTES
+def inputs_field(job: NewJob, inputs: Mapping[str, StoredInput]) -> bytes | None:
+    """Give the field that small inputs of a listed job are in its record until it ends; None: they are not."""
+    if not job.listed or job.keep_inputs or _length(inputs) > _IN_LISTED_RECORD_BYTES:
+        return None
+    encoded = _encoder.encode(inputs)
+    return encoded if len(encoded) <= _IN_LISTED_RECORD_BYTES else None
+
+
+def are_details(job: NewJob, inputs: Mapping[str, StoredInput]) -> bool:
+    """Whether inputs are among the details: of an unlisted job, which is short-lived, also longer ones."""
+    return not job.listed and not job.keep_inputs and _length(inputs) <= _IN_RECORD_BYTES
+
+
+def _length(inputs: Mapping[str, StoredInput]) -> int:
+    return sum([len(value.data) for value in inputs.values()])
 
 
 _terms_decoder = msgspec.msgpack.Decoder(Terms)

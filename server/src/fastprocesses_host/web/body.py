@@ -198,17 +198,18 @@ class _Length(NamedTuple):
 def _told_length(scope: Scope) -> _Length | None:
     """Give what is told of a body; None: there is none, as HTTP/1.1 says in a header and later versions do not."""
     is_http1 = scope.get("http_version", "1.1").startswith("1")
-    length, is_chunked, is_told = 0, False, False
+    length: int | None = None
+    is_told = is_chunked = False
     for name, value in scope["headers"]:
         if name == b"content-length":
             is_told = True
-            if not length and value.isdigit() and len(value) < 20:
+            if length is None and value.isdigit() and len(value) < 20:
                 length = int(value)
         elif name == b"transfer-encoding":
             is_chunked = True
     if is_http1 and not is_told and not is_chunked:
         return None
-    return _Length(length, is_http1 and is_told and not is_chunked)
+    return _Length(length or 0, is_http1 and length is not None and not is_chunked)
 
 
 async def read_json_body(request: Request, parts: BodyInParts | None = None) -> bytes:

@@ -65,7 +65,7 @@ end
 local function take(claim, lease, is_again, queues)
   local again_key = P .. ':again:' .. claim
   if is_again then
-    redis.call('DEL', P .. ':oom') -- as allow_oom does
+    allow_oom()
     local job = taken_before(claim, again_key)
     if job then
       redis.call('ZADD', P .. ':lease', NOW + lease, job.id)
