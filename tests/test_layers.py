@@ -25,6 +25,8 @@ LAYERS = [
     {"web"},
     {"app"},
     {"draining", "part"},
+    {"plain_http"},
+    {"hypercorn_server"},
     {"asgi_servers", "uvicorn_protocol", "serving", "listening", "private_store", "child", "supervisor"},
     {"embedded"},
     {"cli"},
@@ -32,7 +34,7 @@ LAYERS = [
 """Lowest first; a module imports from its own layer and from those before it."""
 
 HOMES = {
-    "starlette": {"web", "app", "asgi_servers"},
+    "starlette": {"web", "app", "asgi_servers", "hypercorn_server"},
     "dramatiq": {"queue", "callback_queue", "retirement", "actors", "engine", "child"},
     "redis": {"store", "queue", "embedded", "supervisor"},
     "obstore": {"store"},
@@ -43,7 +45,7 @@ HOMES = {
     "httpcore2": {"guarded"},
     "copier": {"cli"},
     "rich": {"cli"},
-    "hypercorn": {"asgi_servers"},
+    "hypercorn": {"asgi_servers", "hypercorn_server", "plain_http"},
     "uvicorn": {"asgi_servers", "uvicorn_protocol"},
 }
 """Third-party packages that only certain modules may know."""

@@ -8,18 +8,17 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
-from fastprocesses_host.draining import FAREWELL_SECONDS, Drain, ServingLoop
+from fastprocesses_host.draining import FAREWELL_SECONDS, Drain
 from fastprocesses_host.exits import Exit, StartError
 from fastprocesses_host.settings import ServerName
 
 if TYPE_CHECKING:
     import uvicorn
     from hypercorn.config import Config
-    from hypercorn.typing import Framework
 
 BACKLOG = 1024
 KEEP_ALIVE_SECONDS = 65
@@ -59,26 +58,16 @@ async def serve(name: ServerName, app: ASGIApp, *, listen_fd: int, drain: Drain)
 
 
 async def _serve_hypercorn(app: ASGIApp, listen_fd: int, drain: Drain) -> None:
-    from hypercorn.asyncio import serve as serve_hypercorn
-    from hypercorn.asyncio.tcp_server import TCPServer
+    from fastprocesses_host.hypercorn_server import Server
 
     config = hypercorn_config(listen_fd)
-    loop = asyncio.get_running_loop()
-    # Not public: without it, hypercorn goes on to close idle connections itself.
-    wait = getattr(TCPServer, "_idle_timeout", None)
-    if isinstance(loop, ServingLoop) and wait is not None:
-        loop.rest_instead_of(wait)
-        loop.close_idle_connections(KEEP_ALIVE_SECONDS)
 
     def ask_to_close() -> None:
         config.keep_alive_max_requests = 0
 
-    async def last_requests() -> None:
-        config.graceful_timeout = await drain.last_requests(ask_to_close)
-        if isinstance(loop, ServingLoop):
-            loop.close_idle_connections(0.0)
-
-    await serve_hypercorn(cast("Framework", app), config, shutdown_trigger=last_requests)
+    await Server(app, config).serve(
+        socket.socket(fileno=listen_fd), until=lambda: drain.last_requests(ask_to_close)
+    )
 
 
 def hypercorn_config(listen_fd: int) -> "Config":

@@ -5,9 +5,8 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
-from types import CodeType
 from typing import Any
 
 try:
@@ -15,13 +14,10 @@ try:
 except ImportError:
     from asyncio import SelectorEventLoop as _BaseLoop  # type: ignore[assignment]
 
-from fastprocesses_host.gathering import Gathering, current_connection, gathered
+from fastprocesses_host.gathering import gathered
 
 LAST_REQUEST_SECONDS = 1.0
 """How long connections on which nothing is asked stay open: a request may be on its way, and is to be answered."""
-_LONGEST_LOOK_SECONDS = 5.0
-"""Idle connections are looked for so often; more often, where they are not to be idle for as long."""
-_SHORTEST_LOOK_SECONDS = 0.05
 FAREWELL_SECONDS = 1.0
 """How long the last answers may take to be written."""
 
@@ -32,43 +28,12 @@ class ServingLoop(_BaseLoop):
     def __init__(self) -> None:
         super().__init__()
         self._accepting: list[Any] = []
-        self._opened: set[Gathering] = set()
-        self._next_look: asyncio.TimerHandle | None = None
-        self._wait: CodeType | None = None
 
     async def create_server(self, protocol_factory: Any, *arguments: Any, **options: Any) -> Any:
         """Create a server, and remember it."""
-        server = await super().create_server(
-            gathered(protocol_factory, self, self._opened), *arguments, **options
-        )
+        server = await super().create_server(gathered(protocol_factory, self), *arguments, **options)
         self._accepting.append(server)
         return server
-
-    def close_idle_connections(self, seconds: float) -> None:
-        """Close connections by which no request came for so long, from now on; see `rest_instead_of`."""
-        if self._next_look is not None:
-            self._next_look.cancel()
-        for connection in [each for each in self._opened if each.is_idle(seconds)]:
-            connection.close()
-        look_seconds = min(_LONGEST_LOOK_SECONDS, max(_SHORTEST_LOOK_SECONDS, seconds / 4))
-        self._next_look = self.call_later(look_seconds, self.close_idle_connections, seconds)
-
-    def rest_instead_of(self, wait: Callable[..., Coroutine[Any, Any, None]]) -> None:
-        """Make no tasks of the coroutine in which a server waits to close a connection; this tells which are idle.
-
-        The server begins one after each answer and ends it with the next request: two turns of the loop.
-        """
-        self._wait = wait.__code__
-
-    def create_task(self, coro: Any, **options: Any) -> Any:
-        """Create a task; give the rest of a connection for the coroutine that is named above."""
-        if self._wait is not None and getattr(coro, "cr_code", None) is self._wait:
-            connection = current_connection()
-            if connection is not None:
-                rest = connection.rest(coro)
-                coro.close()
-                return rest
-        return _BaseLoop.create_task(self, coro, **options)
 
     async def accept_no_more(self) -> None:
         """Close what listens; connections made before are served on."""

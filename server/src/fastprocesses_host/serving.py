@@ -63,10 +63,7 @@ async def _serve(
         ending_streams = asyncio.create_task(_end_streams(host, drain))
         if is_successor:
             await _first_of(ready, drain.begun)
-        try:
-            await serve(settings.http_server, app, listen_fd=listen_fd, drain=drain)
-        except asyncio.CancelledError:
-            log.warning("answers were cut off", reason="their clients did not take them in time")
+        await serve(settings.http_server, app, listen_fd=listen_fd, drain=drain)
         for task in (reporting, letting_go, ending_streams):
             task.cancel()
         await asyncio.wait([reporting, letting_go, ending_streams])

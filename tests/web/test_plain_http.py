@@ -1,0 +1,316 @@
+"""Requests that are read in few steps are answered as hypercorn answers them by h11, byte for byte."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import pytest
+from fastprocesses_host import hypercorn_server
+from fastprocesses_host.hypercorn_server import Connection, Server
+from fastprocesses_host.plain_http import NotPlainError, PlainProtocol, plain_fields
+from hypercorn.config import Config
+from hypercorn.events import RawData
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from starlette.types import Receive, Scope, Send
+
+KEEP_ALIVE_REQUESTS = 4
+
+
+class Answer(NamedTuple):
+    """What the application says to one request."""
+
+    status: int = 200
+    headers: tuple[tuple[bytes, bytes], ...] = ((b"content-length", b"2"),)
+    parts: tuple[bytes, ...] = (b"ok",)
+    reads_body: bool = True
+
+
+class Application:
+    """Answers one request after the other as it was told, and notes what they were."""
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        self.answers: Iterator[Answer] = iter(answers)
+        self.asked: list[Any] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer, body = next(self.answers, Answer()), b""
+        noted = [
+            scope[each]
+            for each in ("method", "raw_path", "query_string", "http_version", "headers", "client")
+        ]
+        self.asked.append(noted)
+        more = answer.reads_body
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        noted.append(body)
+        await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)})
+        for part in answer.parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+class Line:
+    """The far end of a connection, in memory."""
+
+    def __init__(self) -> None:
+        self.written = bytearray()
+        self.is_closed = False
+        self.connection: Connection | None = None
+
+    def write(self, data: bytes) -> None:
+        if not self.is_closed:
+            self.written += data
+
+    def write_eof(self) -> None:
+        pass
+
+    def close(self) -> None:
+        if not self.is_closed and self.connection is not None:
+            self.is_closed = True
+            asyncio.get_running_loop().call_soon(self.connection.connection_lost, None)
+
+    abort = close
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def get_extra_info(self, name: str) -> Any:
+        return self if name == "socket" else ("127.0.0.1", 1)
+
+    family = 2
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+class Said(NamedTuple):
+    """What came of a conversation."""
+
+    written: bytes
+    is_closed: bool
+    asked: list[Any]
+
+
+async def turns() -> None:
+    """Let everything happen that needs nothing from outside."""
+    for _ in range(60):
+        await asyncio.sleep(0)
+
+
+async def conversation(pieces: Sequence[bytes], answers: Sequence[Answer], *, ends: bool) -> Said:
+    config = Config()
+    config.include_date_header = config.include_server_header = False
+    config.keep_alive_max_requests = KEEP_ALIVE_REQUESTS
+    config.errorlog = None
+    app, line = Application(answers), Line()
+    server = Server(app, config)
+    line.connection = connection = Connection(server)
+    connection.connection_made(line)  # type: ignore[arg-type]
+    await turns()
+    for piece in pieces:
+        if not line.is_closed:
+            connection.data_received(piece)
+            await turns()
+    is_closed = line.is_closed
+    if ends and not is_closed:
+        connection.eof_received()
+        await turns()
+        is_closed = line.is_closed
+    line.close()
+    await asyncio.wait(list(server.connections.values()) or [asyncio.create_task(turns())])
+    return Said(bytes(line.written), is_closed, app.asked)
+
+
+class NeverPlain(PlainProtocol):
+    """Leaves every connection to hypercorn's protocol."""
+
+    async def handle(self, event: Any) -> None:
+        if isinstance(event, RawData) and event.data:
+            raise NotPlainError(event.data)
+
+
+def by_ours(pieces: Sequence[bytes], answers: Sequence[Answer] = (), *, ends: bool = False) -> Said:
+    return asyncio.run(conversation(pieces, answers, ends=ends))
+
+
+def by_hypercorn(pieces: Sequence[bytes], answers: Sequence[Answer] = (), *, ends: bool = False) -> Said:
+    with patch.object(hypercorn_server, "PlainProtocol", NeverPlain):
+        return by_ours(pieces, answers, ends=ends)
+
+
+FIELD_LINES = [
+    b"Host: here",
+    b"Host: here",
+    b"Host: here",
+    b"host:here",
+    b"Host:",
+    b"Accept: */*",
+    b"Accept: text/html",
+    b"X-Empty:",
+    b"X-Spaces: \t a  b\t ",
+    b"X-Latin: \xe9",
+    b"X-Null: \x00",
+    b"X-Return: a\rb",
+    b"X-Vertical: \x0b",
+    b"X-Delete: \x7f",
+    b"Bad Name: x",
+    b"Bad-End : x",
+    b": no name",
+    b"no colon",
+    b" folded: yes",
+    b"Content-Length: 5",
+    b"Content-Length: 5",
+    b"Content-Length: 0",
+    b"content-length: 05",
+    b"Content-Length: 5, 5",
+    b"Content-Length: +5",
+    b"Content-Length: -1",
+    b"Content-Length: 5\t",
+    b"Content-Length: 123456789012345678901",
+    b"Content-Length: \xb2",
+    b"Transfer-Encoding: chunked",
+    b"Transfer-Encoding: gzip",
+    b"Connection: keep-alive",
+    b"Connection: Keep-Alive",
+    b"Connection: close",
+    b"Connection: keep-alive, TE",
+    b"Keep-Alive: timeout=5",
+    b"Expect: 100-continue",
+    b"Upgrade: websocket",
+    b"Upgrade: h2c",
+    b"TE: trailers",
+    b"Cookie: a=b; c=d",
+]
+STARTS = [
+    b"GET / HTTP/1.1",
+    b"GET / HTTP/1.1",
+    b"POST /processes/echo/execution?x=1%20y HTTP/1.1",
+    b"POST /a HTTP/1.1",
+    b"PUT /%C3%A9 HTTP/1.1",
+    b"HEAD / HTTP/1.1",
+    b"DELETE /jobs/1 HTTP/1.1",
+    b"OPTIONS * HTTP/1.1",
+    b"GET http://other/x?y HTTP/1.1",
+    b"GET / HTTP/1.0",
+    b"GET / HTTP/2.0",
+    b"GET /\xc3\xa9 HTTP/1.1",
+    b"GET /a b HTTP/1.1",
+    b"GET  / HTTP/1.1",
+    b"get / HTTP/1.1",
+    b"BREW / HTTP/1.1",
+    b"GET / HTTP/1.1 ",
+    b"GET /\x00 HTTP/1.1",
+    b"GET /",
+    b"",
+]
+BODIES = [
+    b"",
+    b"",
+    b"12345",
+    b"1234",
+    b"123456",
+    b"5\r\n12345\r\n0\r\n\r\n",
+    b"5;x=y\r\n12345\r\n0\r\nA: b\r\n\r\n",
+    b"zz\r\n",
+]
+ANSWERS = [
+    Answer(),
+    Answer(reads_body=False),
+    Answer(404, ((b"content-length", b"0"), (b"x-a", b"b")), ()),
+    Answer(200, ((b"content-type", b"text/plain"),), (b"a", b"", b"b" * 300)),
+    Answer(204, (), ()),
+    Answer(304, ((b"etag", b'"x"'),), ()),
+    Answer(200, ((b"content-length", b"2"), (b"connection", b"close")), (b"ok",)),
+    Answer(200, ((b"content-length", b"3"),), (b"ok",)),
+    Answer(200, ((b"content-length", b"1"),), (b"o", b"k")),
+    Answer(200, ((b"content-length", b"2"), (b"x-split", b"a\r\nb: c")), (b"ok",)),
+    Answer(500, (), ()),
+]
+plain_lines = st.lists(
+    st.sampled_from([*FIELD_LINES[5:9], b"Connection: keep-alive"]), max_size=3, unique=True
+)
+plain_request = st.builds(
+    lambda start, lines, body: (
+        b"\r\n".join([start, b"Host: here", *lines, *([b"Content-Length: %d" % len(body)] if body else [])])
+        + b"\r\n\r\n"
+        + body
+    ),
+    st.sampled_from(STARTS[:9]),
+    plain_lines,
+    st.sampled_from([b"", b"12345", b"x" * 400]),
+)
+odd_request = st.builds(
+    lambda start, lines, end, body: end.join([start, *lines, b"", b""]) + body,
+    st.sampled_from(STARTS),
+    st.lists(st.sampled_from(FIELD_LINES), max_size=5),
+    st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\n"]),
+    st.sampled_from(BODIES),
+)
+
+
+@st.composite
+def cut(draw: st.DrawFn) -> list[bytes]:
+    """Requests one after the other, in pieces."""
+    said = b"".join(
+        draw(st.lists(st.one_of(plain_request, plain_request, odd_request), min_size=1, max_size=4))
+    )
+    cuts = sorted(draw(st.lists(st.integers(0, len(said)), max_size=4)))
+    return [
+        piece for start, end in zip([0, *cuts], [*cuts, len(said)], strict=True) if (piece := said[start:end])
+    ]
+
+
+@settings(max_examples=300)
+@given(pieces=cut(), answers=st.lists(st.sampled_from(ANSWERS), max_size=4), ends=st.booleans())
+def test_a_conversation_goes_as_by_hypercorn_alone(
+    pieces: list[bytes], answers: list[Answer], ends: bool
+) -> None:
+    assert by_ours(pieces, answers, ends=ends) == by_hypercorn(pieces, answers, ends=ends)
+
+
+def test_every_head_leaves_at_once_where_nobody_knows_when_the_body_comes() -> None:
+    async def scenario() -> None:
+        may_go_on = asyncio.Event()
+
+        async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await may_go_on.wait()
+            await send({"type": "http.response.body", "body": b""})
+
+        line = Line()
+        line.connection = Connection(Server(stream, Config()))
+        line.connection.connection_made(line)  # type: ignore[arg-type]
+        line.connection.data_received(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        await turns()
+        assert line.written.endswith(b"\r\n\r\n")
+        may_go_on.set()
+        await turns()
+        assert line.written.endswith(b"\r\n\r\n0\r\n\r\n")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"Host: here\r\nAccept: */*\r\nUser-Agent: curl/8.5.0\r\n",
+        (
+            b"Host: here:5000\r\nUser-Agent: python-requests/2.32\r\nAccept-Encoding: gzip, deflate\r\nAccept: */*\r\n"
+            b"Connection: keep-alive\r\nContent-Length: 52\r\nContent-Type: application/json\r\n"
+        ),
+        b"Host: here\r\nUser-Agent: Mozilla/5.0 QGIS/34000\r\nConnection: Keep-Alive\r\nAccept-Language: en,*\r\n",
+        (
+            b'Host: here\r\nsec-ch-ua: "Chromium";v="130", "Not?A_Brand";v="99"\r\nUpgrade-Insecure-Requests: 1\r\n'
+            b"Accept: text/html,application/xhtml+xml;q=0.9\r\nCookie: a=b\r\nConnection: keep-alive\r\n"
+        ),
+    ],
+)
+def test_what_common_clients_say_is_plain(lines: bytes) -> None:
+    assert plain_fields(lines)
