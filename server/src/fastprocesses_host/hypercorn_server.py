@@ -164,12 +164,10 @@ class Connection(asyncio.Protocol):
             async with TaskGroup(self._loop) as tasks:
                 parts = self._parts(tasks)
                 self._protocol = plain = PlainProtocol(*parts)
-                try:
-                    await self._read_by(plain)
-                except NotPlainError as error:
+                if left := await self._read_by(plain):
                     self._protocol = careful = ProtocolWrapper(*parts)
                     careful.protocol.keep_alive_requests = plain.keep_alive_requests
-                    await careful.handle(RawData(error.data))
+                    await careful.handle(RawData(left))
                     await self._read_by(careful)
             self.close()
             await self._lost.wait()
@@ -181,11 +179,16 @@ class Connection(asyncio.Protocol):
         finally:
             del self._server.connections[self]
 
-    async def _read_by(self, protocol: PlainProtocol | ProtocolWrapper) -> None:
-        while data := await self._next():
-            await protocol.handle(RawData(data))
+    async def _read_by(self, protocol: PlainProtocol | ProtocolWrapper) -> bytes:
+        """Have all that comes read, and give what is left to another protocol."""
+        try:
+            while data := await self._next():
+                await protocol.handle(RawData(data))
+        except NotPlainError as error:
+            return error.data
         await protocol.handle(RawData(b""))
         await protocol.handle(Closed())
+        return b""
 
     def _parts(self, tasks: TaskGroup) -> tuple[Any, ...]:
         """Give what hypercorn's protocols are made of."""
