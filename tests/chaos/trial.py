@@ -258,7 +258,7 @@ class _Trial:
         while self._system.processes() and time.monotonic() < deadline:
             time.sleep(0.1)
         self._violated(*(f"outlived the stop: {process}" for process in self._system.processes()))
-        left = sorted(str(path) for path in (self._system.folder / "tmp").iterdir() if not _is_probe(path))
+        left = sorted(str(path) for path in (self._system.folder / "tmp").iterdir() if not is_probe(path))
         self._violated(*(f"left in the folder of temporary files: {path}" for path in left))
         self._violated(*traces.strays(self._system.settings), *traces.signed_on(self._system.settings))
         self._violated(*self._told_bugs())
@@ -391,6 +391,6 @@ def _told(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
 
 
-def _is_probe(path: Path) -> bool:
+def is_probe(path: Path) -> bool:
     """Whether a file is what Python's `tempfile` tries a folder with, of a process that was killed meanwhile."""
     return re.fullmatch("[a-z0-9_]{8}", path.name) is not None and path.is_file() and path.stat().st_size <= 4
