@@ -119,9 +119,8 @@ class _Kind(Struct, frozen=True):
     """What all jobs of a process have in common that are executed in one way."""
 
     process: OfferedProcess
-    queue: str
-    limits: Limits
-    keep_inputs: bool
+    job: NewJob
+    """One of them, without what each has for itself."""
 
 
 class Host:
@@ -145,7 +144,7 @@ class Host:
         self._unreadable: set[str] = set()
         self._ids = JobIds()
         self._clock_offset_ms = 0
-        self._kinds: dict[tuple[str, bool, bool], _Kind] = {}
+        self._kinds: dict[tuple[str, str, bool], _Kind] = {}
         self._waiting = Waiting()
         self.watched = Watched(
             lambda job_id: self._store.follow(self._keys.changes(job_id)),
@@ -595,40 +594,41 @@ class Host:
         settings, now_ms = self.settings, self._now_ms()
         subscriber = subscriber if subscriber and subscriber.wants_calls else None
         is_sync = choice.mode == "sync"
-        waits = choice.mode != "async"
         listed = not is_sync or settings.record_sync_jobs or subscriber is not None or wants_references(asked)
-        kind = self._kind_of(process, waits=waits, listed=listed)
-        return NewJob(
+        return replace(
+            self._kind_of(process, choice.mode, listed=listed).job,
             id=self._ids.make(now_ms),
+            asked=asked,
+            caller=caller,
+            deadline_ms=round(now_ms + settings.sync_timeout_seconds * 1000) if is_sync else None,
+            subscriber=subscriber,
+        )
+
+    def _kind_of(self, process: OfferedProcess, mode: str, *, listed: bool) -> _Kind:
+        key = (process.description.id, mode, listed)
+        kind = self._kinds.get(key)
+        if kind is None or kind.process is not process:  # another one has its name since
+            kind = self._kinds[key] = _Kind(process, self._any_job(process, mode, listed=listed))
+        return kind
+
+    def _any_job(self, process: OfferedProcess, mode: str, *, listed: bool) -> NewJob:
+        urgent, usual = queue_names(process.environment, process.policy.queue)
+        waits = mode != "async"
+        return NewJob(
+            id="",
             process_id=process.description.id,
             process_version=process.description.version,
             description_digest=process.digest,
             environment=process.environment,
-            queue=kind.queue,
-            mode="sync" if is_sync else "async",
+            queue=urgent if waits else usual,
+            mode="sync" if mode == "sync" else "async",
             listed=listed,
-            limits=kind.limits,
-            asked=asked,
-            caller=caller,
+            limits=limits_of(process, self.settings, listed=listed),
+            asked=AskedResults(),
             waiting_host=self._id if waits else "",
-            deadline_ms=round(now_ms + settings.sync_timeout_seconds * 1000) if is_sync else None,
-            keep_inputs=kind.keep_inputs,
-            subscriber=subscriber,
-            callback_progress_seconds=settings.callback_progress_seconds,
+            keep_inputs=listed and keeps_inputs(process, self.settings),
+            callback_progress_seconds=self.settings.callback_progress_seconds,
         )
-
-    def _kind_of(self, process: OfferedProcess, *, waits: bool, listed: bool) -> _Kind:
-        key = (process.description.id, waits, listed)
-        kind = self._kinds.get(key)
-        if kind is None or kind.process is not process:  # another one has its name since
-            queues = queue_names(process.environment, process.policy.queue)
-            kind = self._kinds[key] = _Kind(
-                process,
-                queues[0] if waits else queues[1],
-                limits_of(process, self.settings, listed=listed),
-                listed and keeps_inputs(process, self.settings),
-            )
-        return kind
 
     async def _accept(
         self,

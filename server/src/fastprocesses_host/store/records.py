@@ -1,6 +1,7 @@
 """The record of a job ⇄ `Job`. Field names are short because a million records repeat them."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import msgspec
 from msgspec import Struct
@@ -20,7 +21,7 @@ ANYBODY = "-"
 """The caller of jobs whose caller is not known."""
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class Limits(Struct, frozen=True, kw_only=True, dict=True):
     """What a job may use, as decided when it was accepted."""
 
     timeout_seconds: float
@@ -36,6 +37,26 @@ class Limits(Struct, frozen=True, kw_only=True):
     """How long the results are kept; 0: as long as the job."""
     log_ttl_seconds: float = 0.0
     """The same of the log."""
+
+    @cached_property
+    def terms(self) -> "Terms":
+        """What follows from them alone of the terms of a job; many jobs have the same limits."""
+        return Terms(
+            process_id="",
+            ttl_ms=round(self.ttl_seconds * 1000),
+            max_concurrent=self.max_concurrent,
+            retryable=self.retryable,
+            max_attempts=self.max_attempts,
+            max_queue_ms=round(self.max_queue_seconds * 1000),
+            results_ttl_ms=round(self.results_ttl_seconds * 1000),
+            log_ttl_ms=round(self.log_ttl_seconds * 1000),
+            max_run_ms=round(self.max_run_seconds * 1000),
+        )
+
+    @cached_property
+    def timeout_ms(self) -> int:
+        """How long a run may take, in milliseconds."""
+        return round(self.timeout_seconds * 1000)
 
 
 class NewJob(Struct, frozen=True, kw_only=True):
@@ -127,24 +148,16 @@ def terms_of(
         has_inputs_at_hand: They are in its record.
         has_more: Some of them lie in the value store, or it follows a run.
     """
-    limits = job.limits
-    return Terms(
+    return replace(
+        job.limits.terms,
         process_id=job.process_id,
         queue=job.queue,
         listed=job.listed,
         has_subscriber=job.subscriber is not None,
-        ttl_ms=round(limits.ttl_seconds * 1000),
-        max_concurrent=limits.max_concurrent,
         is_counted=is_counted,
         keeps_inputs=job.keep_inputs,
-        retryable=limits.retryable,
-        max_attempts=limits.max_attempts,
-        max_queue_ms=round(limits.max_queue_seconds * 1000),
         deadline_ms=job.deadline_ms or 0,
-        results_ttl_ms=round(limits.results_ttl_seconds * 1000),
-        log_ttl_ms=round(limits.log_ttl_seconds * 1000),
         shared_as=job.shared_as,
-        max_run_ms=round(limits.max_run_seconds * 1000),
         is_sync=job.mode == "sync",
         owner=job.owner,
         has_inputs_at_hand=has_inputs_at_hand,
@@ -158,7 +171,7 @@ def details_of(job: NewJob, inputs: "dict[str, StoredInput] | None" = None) -> D
         process_version=job.process_version,
         description_digest=job.description_digest,
         environment=job.environment,
-        timeout_ms=round(job.limits.timeout_seconds * 1000),
+        timeout_ms=job.limits.timeout_ms,
         memory_mb=job.limits.memory_mb,
         asked=job.asked,
         inputs=inputs,
