@@ -142,6 +142,7 @@ class Host:
         self._shown: set[str] = set()
         self._refreshing = asyncio.Lock()
         self._unreadable: set[str] = set()
+        self._most_inline_bytes = min(settings.max_inline_bytes, settings.max_value_bytes)
         self._ids = JobIds()
         self._clock_offset_ms = 0
         self._kinds: dict[tuple[str, str, bool], _Kind] = {}
@@ -293,7 +294,9 @@ class Host:
             raise ServiceUnavailable(self._refused, retry_after_seconds=60)
         if self._store.is_away:
             raise StoreUnavailable
-        self._require_small(inputs)
+        stored = self._kept_inline(inputs)
+        if stored is None:
+            self._require_small(inputs)
         self._require_place(choice)
         if self._sharing.is_special(process, repeats):
             seconds, is_bounded = self._patience(choice)
@@ -314,9 +317,11 @@ class Host:
             if self._sharing.takes(asked):
                 return await self._sharing.execute(asked)
         if choice.mode == "async":
-            return await self._accept(process, request.asked, choice, inputs, caller, request.subscriber)
+            return await self._accept(
+                process, request.asked, choice, inputs, stored, caller, request.subscriber
+            )
         return await self._wait(
-            process, request.asked, choice, inputs, caller, disconnected, request.subscriber
+            process, request.asked, choice, inputs, stored, caller, disconnected, request.subscriber
         )
 
     def _require_place(self, choice: ModeChoice) -> None:
@@ -539,11 +544,12 @@ class Host:
 
     def _kept_inline(self, inputs: Mapping[str, CheckedInput]) -> dict[str, StoredInput] | None:
         """Give small inputs as they are stored, for which there is nothing to do; None if any is not."""
-        most, stored = self.settings.max_inline_bytes, {}
+        most, stored = self._most_inline_bytes, {}
         for name, value in inputs.items():
-            if value.referenced or value.file or len(value.data) > most:
+            data = value.data
+            if value.referenced or value.file or len(data) > most:
                 return None
-            stored[name] = StoredInput(value.data, value.media_type)
+            stored[name] = StoredInput(data, value.media_type)
         return stored
 
     async def _store_inputs(
@@ -636,19 +642,22 @@ class Host:
         asked: AskedResults,
         choice: ModeChoice,
         inputs: Mapping[str, CheckedInput],
+        kept: dict[str, StoredInput] | None,
         caller: str,
         subscriber: Subscriber | None = None,
     ) -> Job:
         """Have the store take a job; its id is made anew once if our idea of the store's clock was wrong."""
         for _ in range(2):
             job = self._new_job(process, asked, choice, caller, subscriber)
-            if await self._accepted(job, inputs):
+            if await self._accepted(job, inputs, kept):
                 return job_as_accepted(job)
         raise StoreUnavailable
 
-    async def _accepted(self, job: NewJob, inputs: Mapping[str, CheckedInput]) -> bool:
+    async def _accepted(
+        self, job: NewJob, inputs: Mapping[str, CheckedInput], kept: dict[str, StoredInput] | None
+    ) -> bool:
         """Tell whether the store took the job; false where its id is of another time than the store's."""
-        stored, lengths = self._kept_inline(inputs), _NOTHING_ELSEWHERE
+        stored, lengths = kept, _NOTHING_ELSEWHERE
         if stored is None:
             stored = await self._store_inputs(job.id, inputs, job.caller)
             lengths = {
@@ -694,6 +703,7 @@ class Host:
         asked: AskedResults,
         choice: ModeChoice,
         inputs: Mapping[str, CheckedInput],
+        kept: dict[str, StoredInput] | None,
         caller: str,
         disconnected: Callable[[], Awaitable[None]] | None,
         subscriber: Subscriber | None,
@@ -704,7 +714,7 @@ class Host:
             wait = Wait(seconds, disconnected, self._loop)
             self._waiting.enter(job.id, wait)  # before it is accepted: a worker may be faster than the answer
             try:
-                if self._send(job, inputs, wait) or await self._accepted(job, inputs):
+                if self._send(job, kept, wait) or await self._accepted(job, inputs, kept):
                     return await self._outcome(job, wait, seconds, is_bounded=is_bounded)
             except _OtherClock:
                 continue
@@ -712,13 +722,12 @@ class Host:
                 self._waiting.leave(job.id, wait)
         raise StoreUnavailable
 
-    def _send(self, job: NewJob, inputs: Mapping[str, CheckedInput], wait: Wait) -> bool:
+    def _send(self, job: NewJob, stored: dict[str, StoredInput] | None, wait: Wait) -> bool:
         """Have the store take a job; a refusal ends the wait, and nobody is woken by anything else.
 
         Returns:
             Whether that is under way: not where more is to be done for it than to send a command.
         """
-        stored = self._kept_inline(inputs)
         if stored is None:
             return False
         operation = operations.accept(job, stored, limits=self._queue_limits)
