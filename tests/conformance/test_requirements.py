@@ -51,6 +51,6 @@ def test_a_class_is_declared_by_the_module_that_serves_its_resources():
     for name, told in classes().items():
         (module,) = [module for module in RESOURCES if CLASS + name in module.CONFORMANCE]
         served = {re.sub(r"\{.*?\}", "{}", route.path) for route in module.ROUTES}
-        assert module is page_files or served & {re.sub(r"\{.*?\}", "{}", path) for path in told["resources"]}, (
-            name
-        )
+        assert module is page_files or served & {
+            re.sub(r"\{.*?\}", "{}", path) for path in told["resources"]
+        }, name

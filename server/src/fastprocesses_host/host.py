@@ -318,10 +318,10 @@ class Host:
                 return await self._sharing.execute(asked)
         if choice.mode == "async":
             return await self._accept(
-                process, request.asked, choice, inputs, stored, caller, request.subscriber
+                process, request.asked, choice, inputs, caller, request.subscriber, kept=stored
             )
         return await self._wait(
-            process, request.asked, choice, inputs, stored, caller, disconnected, request.subscriber
+            process, request.asked, choice, inputs, caller, disconnected, request.subscriber, kept=stored
         )
 
     def _require_place(self, choice: ModeChoice) -> None:
@@ -642,9 +642,10 @@ class Host:
         asked: AskedResults,
         choice: ModeChoice,
         inputs: Mapping[str, CheckedInput],
-        kept: dict[str, StoredInput] | None,
         caller: str,
         subscriber: Subscriber | None = None,
+        *,
+        kept: dict[str, StoredInput] | None = None,
     ) -> Job:
         """Have the store take a job; its id is made anew once if our idea of the store's clock was wrong."""
         for _ in range(2):
@@ -654,9 +655,15 @@ class Host:
         raise StoreUnavailable
 
     async def _accepted(
-        self, job: NewJob, inputs: Mapping[str, CheckedInput], kept: dict[str, StoredInput] | None
+        self, job: NewJob, inputs: Mapping[str, CheckedInput], kept: dict[str, StoredInput] | None = None
     ) -> bool:
-        """Tell whether the store took the job; false where its id is of another time than the store's."""
+        """Tell whether the store took the job; false where its id is of another time than the store's.
+
+        Args:
+            job: The job.
+            inputs: Of it.
+            kept: What `_kept_inline` gave for them.
+        """
         stored, lengths = kept, _NOTHING_ELSEWHERE
         if stored is None:
             stored = await self._store_inputs(job.id, inputs, job.caller)
@@ -703,10 +710,11 @@ class Host:
         asked: AskedResults,
         choice: ModeChoice,
         inputs: Mapping[str, CheckedInput],
-        kept: dict[str, StoredInput] | None,
         caller: str,
         disconnected: Callable[[], Awaitable[None]] | None,
         subscriber: Subscriber | None,
+        *,
+        kept: dict[str, StoredInput] | None,
     ) -> Job:
         seconds, is_bounded = self._patience(choice)
         for _ in range(2):

@@ -71,10 +71,11 @@ def filters_of(request: Request) -> JobFilters:
 
 def preferences_of(request: Request) -> Preferences:
     """Give what the Prefer headers say."""
-    return head_of(request).once(_preferences)
+    return head_of(request).once(preferences_in)
 
 
-def _preferences(head: Head) -> Preferences:
+def preferences_in(head: Head) -> Preferences:
+    """Read what the Prefer headers say."""
     return parse_prefer(head.values(b"prefer"))
 
 
@@ -99,7 +100,7 @@ def wish_of(request: Request) -> Wish:
 
 def _wish(head: Head, *, accept: str | None = None, profile: str = "") -> Wish:
     accept = _accept(head) if accept is None else accept
-    preferences = _preferences(head)
+    preferences = preferences_in(head)
     return Wish(
         accept=accept,
         return_preference=preferences.return_preference,
