@@ -175,6 +175,8 @@ def _parted(body: bytes) -> tuple[dict[str, Raw], dict[str, Raw]]:
     except (msgspec.MsgspecError, RecursionError, ValueError):  # gone through step by step to say what it is
         members = _members(body)
         return _object(members, "inputs", "an object with a value for each input") or {}, members
+    if found.outputs is found.response is found.subscriber is _NULL:
+        return found.inputs or {}, {}
     told = {"outputs": found.outputs, "response": found.response, "subscriber": found.subscriber}
     return found.inputs or {}, {
         name: raw for name, raw in told.items() if raw is not _NULL and not _is_null(raw)

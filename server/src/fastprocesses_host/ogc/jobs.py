@@ -189,7 +189,7 @@ class JobList(Struct, frozen=True, kw_only=True):
 
 def status_info(job: Job, urls: Urls) -> StatusInfo:
     """Give a job's status info (/req/core/job-success, /rec/core/job-status)."""
-    return _status_info(job, urls, job_links(job, urls))
+    return _status_info(job, urls.process(job.process_id), job_links(job, urls))
 
 
 def status_and_link(job: Job, urls: Urls) -> tuple[StatusInfo, bytes]:
@@ -197,7 +197,7 @@ def status_and_link(job: Job, urls: Urls) -> tuple[StatusInfo, bytes]:
 
     The links of jobs that are alike differ in the ids of these alone, so they are written once.
     """
-    document, header = _written_links(
+    document, header, process_url = _written_links(
         urls,
         job.process_id,
         job.status,
@@ -206,7 +206,7 @@ def status_and_link(job: Job, urls: Urls) -> tuple[StatusInfo, bytes]:
         listed=job.listed,
     )
     written = job.id.encode()
-    return _status_info(job, urls, Raw(written.join(document))), written.join(header)
+    return _status_info(job, process_url, Raw(written.join(document))), written.join(header)
 
 
 _ANY_JOB = str(uuid4())
@@ -216,8 +216,8 @@ _ANY_JOB = str(uuid4())
 @lru_cache(maxsize=256)
 def _written_links(
     urls: Urls, process_id: str, status: Status, *, has_results: bool, keeps_inputs: bool, listed: bool
-) -> tuple[list[bytes], list[bytes]]:
-    """Give the links of a job and its Link header, both parted where the id of the job stands."""
+) -> tuple[list[bytes], list[bytes], str]:
+    """Give the links of a job and its Link header, both parted where the id of the job stands; and its process' URL."""
     job = Job(
         id=_ANY_JOB,
         process_id=process_id,
@@ -229,11 +229,12 @@ def _written_links(
     )
     links = job_links(job, urls)
     any_job = _ANY_JOB.encode()
-    return msgspec.json.encode(links).split(any_job), link_header(links).encode("latin-1").split(any_job)
+    document, header = msgspec.json.encode(links), link_header(links).encode("latin-1")
+    return document.split(any_job), header.split(any_job), urls.process(process_id)
 
 
-def _status_info(job: Job, urls: Urls, links: list[Link] | Raw) -> StatusInfo:
-    job_id, process_id, status, created = job.id, job.process_id, job.status, timestamp(job.created)
+def _status_info(job: Job, process_url: str, links: list[Link] | Raw) -> StatusInfo:
+    job_id, status, created = job.id, job.status, timestamp(job.created)
     told = _times(job, created)
     if message := _message(job):
         told["message"] = message
@@ -250,8 +251,8 @@ def _status_info(job: Job, urls: Urls, links: list[Link] | Raw) -> StatusInfo:
     return StatusInfo(
         job_id=job_id,
         id=job_id,
-        process_id=process_id,
-        process=urls.process(process_id),
+        process_id=job.process_id,
+        process=process_url,
         status=status,
         created=created,
         links=links,

@@ -20,6 +20,7 @@ from fastprocesses_host.ogc.conformance import part1_v10, part1_v20
 from fastprocesses_host.ogc.exceptions import InvalidParameterValue
 from fastprocesses_host.ogc.execute import ExecuteRequest, parse_execute_request, says_nothing
 from fastprocesses_host.ogc.jobs import AskedResults, Job, Status, status_and_link
+from fastprocesses_host.ogc.links import Urls
 from fastprocesses_host.ogc.preferences import ModeChoice, choose_mode
 from fastprocesses_host.ogc.processes import control_options
 from fastprocesses_host.ogc.repeats import PLAIN, Repeats, read_repeats
@@ -59,7 +60,7 @@ async def execute(request: Request) -> Response:
         InvalidHeader: 400. KeyReused: 422. JobGone: 410. NothingStored: 504. InsufficientStorage: 507.
         ProcessFailed: the reason's own status. SyncTimeout: 504. TooManyRequests: 429. ServiceUnavailable: 503.
     """
-    urls_of(request)  # a bad Host header is refused before anything runs
+    urls = urls_of(request)  # a bad Host header is refused before anything runs
     process = request.app.state.host.catalog.get(request.path_params["process_id"])
     repeats = _repeats_of(request)
     with _parts_of(request, process) as parts:
@@ -76,7 +77,10 @@ async def execute(request: Request) -> Response:
             disconnected=partial(_left, request),
             repeats=repeats,
         )
-    response = await _answer(request, process, job, way.choice)
+    if not job.status.is_final or way.choice.mode == "async":
+        response = _accepted(job, urls, way.choice)
+    else:
+        response = await _answer(request, process, job, way.choice)
     if job.run_id:
         response.headers.update(_cache_headers(job))
     return response
@@ -192,8 +196,6 @@ async def _left(request: Request) -> None:
 
 
 async def _answer(request: Request, process: OfferedProcess, job: Job, choice: ModeChoice) -> Response:
-    if not job.status.is_final or choice.mode == "async":
-        return _accepted(request, job, choice)
     if job.status is not Status.SUCCESSFUL:
         require_results(job)
     state = request.app.state
@@ -284,9 +286,8 @@ def _plan(process: OfferedProcess, job: Job, inline_bytes: int) -> _Planned:
     return _Planned(plan, offered)
 
 
-def _accepted(request: Request, job: Job, choice: ModeChoice) -> Response:
+def _accepted(job: Job, urls: Urls, choice: ModeChoice) -> Response:
     """Answer 201 with the place of the job (/req/core/process-execute-success-async)."""
-    urls = urls_of(request)
     headers = [(b"location", urls.job(job.id).encode("latin-1"))]
     if choice.applied:
         headers.append((b"preference-applied", ", ".join(choice.applied).encode("latin-1")))

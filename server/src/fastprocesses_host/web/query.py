@@ -22,10 +22,11 @@ _INTEGER: Final = re.compile(r"[+-]?\d+", re.ASCII)
 
 def accept_of(request: Request) -> str:
     """Give the Accept header, empty without one."""
-    return head_of(request).once(_accept)
+    return head_of(request).once(accept_in)
 
 
-def _accept(head: Head) -> str:
+def accept_in(head: Head) -> str:
+    """Read the Accept header."""
     return ",".join(head.values(b"accept"))
 
 
@@ -99,7 +100,7 @@ def wish_of(request: Request) -> Wish:
 
 
 def _wish(head: Head, *, accept: str | None = None, profile: str = "") -> Wish:
-    accept = _accept(head) if accept is None else accept
+    accept = accept_in(head) if accept is None else accept
     preferences = preferences_in(head)
     return Wish(
         accept=accept,
