@@ -4,7 +4,7 @@ import re
 
 import pytest
 from fastprocesses_host.app import RESOURCES
-from fastprocesses_host.web import pages
+from fastprocesses_host.web import page_files
 
 from tests.conformance.requirement_map import CLASS, PAGE, classes, page, requirements, shown
 
@@ -51,6 +51,6 @@ def test_a_class_is_declared_by_the_module_that_serves_its_resources():
     for name, told in classes().items():
         (module,) = [module for module in RESOURCES if CLASS + name in module.CONFORMANCE]
         served = {re.sub(r"\{.*?\}", "{}", route.path) for route in module.ROUTES}
-        assert module is pages or served & {re.sub(r"\{.*?\}", "{}", path) for path in told["resources"]}, (
-            name
-        )
+        assert module is page_files or served & {
+            re.sub(r"\{.*?\}", "{}", path) for path in told["resources"]
+        }, name

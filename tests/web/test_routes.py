@@ -68,3 +68,9 @@ def test_routes_that_are_no_resources_are_left_to_the_router(route):
 
 def test_a_service_under_a_path_is_left_to_the_router():
     assert passed_on("/ogc/jobs", root_path="/ogc") == [("router", None)]
+
+
+@pytest.mark.parametrize(("path", "raw"), [("/jobs/a/log", b"/jobs/a%2Flog"), ("/jobs/a b", b"/jobs/a%20b")])
+def test_a_path_that_has_something_escaped_is_left_to_the_other_way(path, raw):
+    assert passed_on(path, raw_path=raw) == [("router", None)]
+    assert passed_on(path, raw_path=path.encode()) == by_the_router(path)

@@ -25,7 +25,7 @@ from fastprocesses_host.web import (
     jobs,
     landing,
     log,
-    pages,
+    page_files,
     processes,
     results,
     uploads,
@@ -52,7 +52,7 @@ RESOURCES = (
     events,
     uploads,
     health,
-    pages,
+    page_files,
 )
 """Each lists its `ROUTES` and, in `CONFORMANCE`, the classes they earn; `/conformance` declares these.
 
@@ -92,8 +92,6 @@ def create_app(settings: Settings, *, host: Host | None = None) -> Starlette:
             Middleware(RepeatedAnswers),
             Middleware(CrossOrigin, origins=settings.allowed_origins),
             Middleware(BodyLimits, max_bytes=settings.max_body_bytes),
-            Middleware(ExtraSlashes),
-            Middleware(Problems),
         ],
         lifespan=lifespan,
     )
@@ -113,8 +111,12 @@ class Service(Starlette):
     """The application, without the layers for errors that Starlette puts around every other: `Problems` is ours."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Put the layers together, the first one outermost."""
-        app: ASGIApp = Routes(self.router).__call__  # which costs less to call than the object
+        """Put the layers together, the first one outermost.
+
+        Resources themselves answer with problems, and most paths are written as they should be.
+        """
+        otherwise = ExtraSlashes(Problems(self.router.app).__call__).__call__
+        app: ASGIApp = Routes(self.router, otherwise).__call__  # which costs less to call than the object
         for layer, arguments, options in reversed(self.user_middleware):
             app = layer(app, *arguments, **options).__call__
         return app

@@ -119,9 +119,8 @@ class _Kind(Struct, frozen=True):
     """What all jobs of a process have in common that are executed in one way."""
 
     process: OfferedProcess
-    queue: str
-    limits: Limits
-    keep_inputs: bool
+    job: NewJob
+    """One of them, without what each has for itself."""
 
 
 class Host:
@@ -143,9 +142,10 @@ class Host:
         self._shown: set[str] = set()
         self._refreshing = asyncio.Lock()
         self._unreadable: set[str] = set()
+        self._most_inline_bytes = min(settings.max_inline_bytes, settings.max_value_bytes)
         self._ids = JobIds()
         self._clock_offset_ms = 0
-        self._kinds: dict[tuple[str, bool, bool], _Kind] = {}
+        self._kinds: dict[tuple[str, str, bool], _Kind] = {}
         self._waiting = Waiting()
         self.watched = Watched(
             lambda job_id: self._store.follow(self._keys.changes(job_id)),
@@ -294,7 +294,9 @@ class Host:
             raise ServiceUnavailable(self._refused, retry_after_seconds=60)
         if self._store.is_away:
             raise StoreUnavailable
-        self._require_small(inputs)
+        stored = self._kept_inline(inputs)
+        if stored is None:
+            self._require_small(inputs)
         self._require_place(choice)
         if self._sharing.is_special(process, repeats):
             seconds, is_bounded = self._patience(choice)
@@ -315,9 +317,11 @@ class Host:
             if self._sharing.takes(asked):
                 return await self._sharing.execute(asked)
         if choice.mode == "async":
-            return await self._accept(process, request.asked, choice, inputs, caller, request.subscriber)
+            return await self._accept(
+                process, request.asked, choice, inputs, caller, request.subscriber, kept=stored
+            )
         return await self._wait(
-            process, request.asked, choice, inputs, caller, disconnected, request.subscriber
+            process, request.asked, choice, inputs, caller, disconnected, request.subscriber, kept=stored
         )
 
     def _require_place(self, choice: ModeChoice) -> None:
@@ -540,11 +544,12 @@ class Host:
 
     def _kept_inline(self, inputs: Mapping[str, CheckedInput]) -> dict[str, StoredInput] | None:
         """Give small inputs as they are stored, for which there is nothing to do; None if any is not."""
-        most, stored = self.settings.max_inline_bytes, {}
+        most, stored = self._most_inline_bytes, {}
         for name, value in inputs.items():
-            if value.referenced or value.file or len(value.data) > most:
+            data = value.data
+            if value.referenced or value.file or len(data) > most:
                 return None
-            stored[name] = StoredInput(value.data, value.media_type)
+            stored[name] = StoredInput(data, value.media_type)
         return stored
 
     async def _store_inputs(
@@ -595,40 +600,41 @@ class Host:
         settings, now_ms = self.settings, self._now_ms()
         subscriber = subscriber if subscriber and subscriber.wants_calls else None
         is_sync = choice.mode == "sync"
-        waits = choice.mode != "async"
         listed = not is_sync or settings.record_sync_jobs or subscriber is not None or wants_references(asked)
-        kind = self._kind_of(process, waits=waits, listed=listed)
-        return NewJob(
+        return replace(
+            self._kind_of(process, choice.mode, listed=listed).job,
             id=self._ids.make(now_ms),
+            asked=asked,
+            caller=caller,
+            deadline_ms=round(now_ms + settings.sync_timeout_seconds * 1000) if is_sync else None,
+            subscriber=subscriber,
+        )
+
+    def _kind_of(self, process: OfferedProcess, mode: str, *, listed: bool) -> _Kind:
+        key = (process.description.id, mode, listed)
+        kind = self._kinds.get(key)
+        if kind is None or kind.process is not process:  # another one has its name since
+            kind = self._kinds[key] = _Kind(process, self._any_job(process, mode, listed=listed))
+        return kind
+
+    def _any_job(self, process: OfferedProcess, mode: str, *, listed: bool) -> NewJob:
+        urgent, usual = queue_names(process.environment, process.policy.queue)
+        waits = mode != "async"
+        return NewJob(
+            id="",
             process_id=process.description.id,
             process_version=process.description.version,
             description_digest=process.digest,
             environment=process.environment,
-            queue=kind.queue,
-            mode="sync" if is_sync else "async",
+            queue=urgent if waits else usual,
+            mode="sync" if mode == "sync" else "async",
             listed=listed,
-            limits=kind.limits,
-            asked=asked,
-            caller=caller,
+            limits=limits_of(process, self.settings, listed=listed),
+            asked=AskedResults(),
             waiting_host=self._id if waits else "",
-            deadline_ms=round(now_ms + settings.sync_timeout_seconds * 1000) if is_sync else None,
-            keep_inputs=kind.keep_inputs,
-            subscriber=subscriber,
-            callback_progress_seconds=settings.callback_progress_seconds,
+            keep_inputs=listed and keeps_inputs(process, self.settings),
+            callback_progress_seconds=self.settings.callback_progress_seconds,
         )
-
-    def _kind_of(self, process: OfferedProcess, *, waits: bool, listed: bool) -> _Kind:
-        key = (process.description.id, waits, listed)
-        kind = self._kinds.get(key)
-        if kind is None or kind.process is not process:  # another one has its name since
-            queues = queue_names(process.environment, process.policy.queue)
-            kind = self._kinds[key] = _Kind(
-                process,
-                queues[0] if waits else queues[1],
-                limits_of(process, self.settings, listed=listed),
-                listed and keeps_inputs(process, self.settings),
-            )
-        return kind
 
     async def _accept(
         self,
@@ -638,17 +644,27 @@ class Host:
         inputs: Mapping[str, CheckedInput],
         caller: str,
         subscriber: Subscriber | None = None,
+        *,
+        kept: dict[str, StoredInput] | None = None,
     ) -> Job:
         """Have the store take a job; its id is made anew once if our idea of the store's clock was wrong."""
         for _ in range(2):
             job = self._new_job(process, asked, choice, caller, subscriber)
-            if await self._accepted(job, inputs):
+            if await self._accepted(job, inputs, kept):
                 return job_as_accepted(job)
         raise StoreUnavailable
 
-    async def _accepted(self, job: NewJob, inputs: Mapping[str, CheckedInput]) -> bool:
-        """Tell whether the store took the job; false where its id is of another time than the store's."""
-        stored, lengths = self._kept_inline(inputs), _NOTHING_ELSEWHERE
+    async def _accepted(
+        self, job: NewJob, inputs: Mapping[str, CheckedInput], kept: dict[str, StoredInput] | None = None
+    ) -> bool:
+        """Tell whether the store took the job; false where its id is of another time than the store's.
+
+        Args:
+            job: The job.
+            inputs: Of it.
+            kept: What `_kept_inline` gave for them.
+        """
+        stored, lengths = kept, _NOTHING_ELSEWHERE
         if stored is None:
             stored = await self._store_inputs(job.id, inputs, job.caller)
             lengths = {
@@ -697,6 +713,8 @@ class Host:
         caller: str,
         disconnected: Callable[[], Awaitable[None]] | None,
         subscriber: Subscriber | None,
+        *,
+        kept: dict[str, StoredInput] | None,
     ) -> Job:
         seconds, is_bounded = self._patience(choice)
         for _ in range(2):
@@ -704,7 +722,7 @@ class Host:
             wait = Wait(seconds, disconnected, self._loop)
             self._waiting.enter(job.id, wait)  # before it is accepted: a worker may be faster than the answer
             try:
-                if self._send(job, inputs, wait) or await self._accepted(job, inputs):
+                if self._send(job, kept, wait) or await self._accepted(job, inputs, kept):
                     return await self._outcome(job, wait, seconds, is_bounded=is_bounded)
             except _OtherClock:
                 continue
@@ -712,13 +730,12 @@ class Host:
                 self._waiting.leave(job.id, wait)
         raise StoreUnavailable
 
-    def _send(self, job: NewJob, inputs: Mapping[str, CheckedInput], wait: Wait) -> bool:
+    def _send(self, job: NewJob, stored: dict[str, StoredInput] | None, wait: Wait) -> bool:
         """Have the store take a job; a refusal ends the wait, and nobody is woken by anything else.
 
         Returns:
             Whether that is under way: not where more is to be done for it than to send a command.
         """
-        stored = self._kept_inline(inputs)
         if stored is None:
             return False
         operation = operations.accept(job, stored, limits=self._queue_limits)

@@ -163,12 +163,14 @@ def _read_inputs(
 ) -> tuple[dict[str, CheckedInput], list[Fault]]:
     described = process.description.inputs
     checked: dict[str, CheckedInput] = {}
-    faults = list(_unknown("input", inputs, described)) if inputs.keys() - described.keys() else []
+    faults = [] if inputs.keys() <= described.keys() else list(_unknown("input", inputs, described))
+    schemas = process.input_schemas
     for input_id, description in described.items():
-        if input_id not in inputs and description.min_occurs == 0:
+        raw = inputs.get(input_id)
+        if raw is None and description.min_occurs == 0:
             continue
         try:
-            read = _read_input(process.input_schemas[input_id], description, inputs.get(input_id), files)
+            read = _read_input(schemas[input_id], description, raw, files)
         except Rejected as rejected:
             faults += rejected.under("inputs", input_id).faults
         else:
@@ -186,23 +188,20 @@ def _read_input(
     schema: InputSchema, description: InputDescription, raw: Raw | None, files: Mapping[bytes, Path]
 ) -> _Read | None:
     """Read what is given for one input; None: nothing, which is fine. A null that does not fit is nothing."""
-    if raw is not None and (read := _recognised(schema, description, raw, files)) is not None:
-        return read
     if raw is not None:
+        is_often = occurs_often(description)
+        may_be_long = not is_often and (files or len(memoryview(raw)) >= _LARGE_BYTES)
+        if may_be_long and (read := _recognised(schema, raw, files)) is not None:
+            return read
         value = _decoded(raw)
         if value is not None or schema.whole.accepts(None):
-            return (
-                _read_several(schema, description, value, raw)
-                if occurs_often(description)
-                else _alone(_read_single(schema, value, raw))
-            )
+            if is_often:
+                return _read_several(schema, description, value, raw)
+            read = _read_single(schema, value, raw)
+            return _to_be_fetched(Referenced((_given(read),))) if read.href else read
     if description.min_occurs > 0:
         raise Rejected([Fault((), f"This input must be given: {description.title}.")])
     return None
-
-
-def _alone(read: _Read) -> _Read:
-    return _to_be_fetched(Referenced((_given(read),))) if read.href else read
 
 
 def _to_be_fetched(referenced: Referenced) -> _Read:
@@ -237,12 +236,8 @@ def occurs_often(description: InputDescription) -> bool:
     return description.max_occurs == "unbounded" or description.max_occurs > 1
 
 
-def _recognised(
-    schema: InputSchema, description: InputDescription, raw: Raw, files: Mapping[bytes, Path]
-) -> _Read | None:
+def _recognised(schema: InputSchema, raw: Raw, files: Mapping[bytes, Path]) -> _Read | None:
     """Read a large value, plain or qualified, of a kind that is recognised in its text; None: it must be decoded."""
-    if (len(memoryview(raw)) < _LARGE_BYTES and not files) or occurs_often(description):
-        return None
     default = schema.formats[0].media_type
     if (read := _recognised_plain(schema, raw, default, files)) is not None:
         return read

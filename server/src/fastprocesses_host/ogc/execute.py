@@ -48,8 +48,18 @@ class ExecuteRequest(Struct, frozen=True, kw_only=True):
         returned = preferences.return_preference if preferences else ""
         if not (accept or returned or profile):
             return self
-        asked = replace(self.asked, accept=accept, return_preference=returned, profile=profile)
+        return self.asking(replace(self.asked, accept=accept, return_preference=returned, profile=profile))
+
+    def asking(self, asked: AskedResults) -> "ExecuteRequest":
+        """Give the same request with other wishes for its results."""
+        if asked is self.asked:
+            return self
         return ExecuteRequest(inputs=self.inputs, asked=asked, subscriber=self.subscriber)
+
+
+def says_nothing(asked: AskedResults) -> bool:
+    """Tell whether it certainly is what a body asks for that says nothing of its results, as most do."""
+    return asked is _ALL_OUTPUTS[asked.dialect]
 
 
 def parse_execute_request(
@@ -165,6 +175,8 @@ def _parted(body: bytes) -> tuple[dict[str, Raw], dict[str, Raw]]:
     except (msgspec.MsgspecError, RecursionError, ValueError):  # gone through step by step to say what it is
         members = _members(body)
         return _object(members, "inputs", "an object with a value for each input") or {}, members
+    if found.outputs is found.response is found.subscriber is _NULL:
+        return found.inputs or {}, {}
     told = {"outputs": found.outputs, "response": found.response, "subscriber": found.subscriber}
     return found.inputs or {}, {
         name: raw for name, raw in told.items() if raw is not _NULL and not _is_null(raw)

@@ -189,7 +189,7 @@ class JobList(Struct, frozen=True, kw_only=True):
 
 def status_info(job: Job, urls: Urls) -> StatusInfo:
     """Give a job's status info (/req/core/job-success, /rec/core/job-status)."""
-    return _status_info(job, urls, job_links(job, urls))
+    return _status_info(job, urls.process(job.process_id), job_links(job, urls))
 
 
 def status_and_link(job: Job, urls: Urls) -> tuple[StatusInfo, bytes]:
@@ -197,7 +197,7 @@ def status_and_link(job: Job, urls: Urls) -> tuple[StatusInfo, bytes]:
 
     The links of jobs that are alike differ in the ids of these alone, so they are written once.
     """
-    document, header = _written_links(
+    document, header, process_url = _written_links(
         urls,
         job.process_id,
         job.status,
@@ -206,7 +206,7 @@ def status_and_link(job: Job, urls: Urls) -> tuple[StatusInfo, bytes]:
         listed=job.listed,
     )
     written = job.id.encode()
-    return _status_info(job, urls, Raw(written.join(document))), written.join(header)
+    return _status_info(job, process_url, Raw(written.join(document))), written.join(header)
 
 
 _ANY_JOB = str(uuid4())
@@ -216,8 +216,8 @@ _ANY_JOB = str(uuid4())
 @lru_cache(maxsize=256)
 def _written_links(
     urls: Urls, process_id: str, status: Status, *, has_results: bool, keeps_inputs: bool, listed: bool
-) -> tuple[list[bytes], list[bytes]]:
-    """Give the links of a job and its Link header, both parted where the id of the job stands."""
+) -> tuple[list[bytes], list[bytes], str]:
+    """Give the links of a job and its Link header, both parted where the id of the job stands; and its process' URL."""
     job = Job(
         id=_ANY_JOB,
         process_id=process_id,
@@ -229,29 +229,51 @@ def _written_links(
     )
     links = job_links(job, urls)
     any_job = _ANY_JOB.encode()
-    return msgspec.json.encode(links).split(any_job), link_header(links).encode("latin-1").split(any_job)
+    document, header = msgspec.json.encode(links), link_header(links).encode("latin-1")
+    return document.split(any_job), header.split(any_job), urls.process(process_id)
 
 
-def _status_info(job: Job, urls: Urls, links: list[Link] | Raw) -> StatusInfo:
+def _status_info(job: Job, process_url: str, links: list[Link] | Raw) -> StatusInfo:
+    job_id, status, created = job.id, job.status, timestamp(job.created)
+    told = _times(job, created)
+    if message := _message(job):
+        told["message"] = message
+    if status is Status.SUCCESSFUL:
+        told["progress"] = 100
+    elif job.progress is not None:
+        told["progress"] = min(100, max(0, job.progress))
+    if status is Status.FAILED:
+        told["exception"] = _told(job.problem)
+    if job.attempt > 1 or job.max_attempts > 1:
+        told["attempts"] = job.attempt
+    if job.reason and status is not Status.SUCCESSFUL:
+        told["reason"] = job.reason
     return StatusInfo(
-        job_id=job.id,
-        id=job.id,
+        job_id=job_id,
+        id=job_id,
         process_id=job.process_id,
-        process=urls.process(job.process_id),
-        status=job.status,
-        message=_message(job) or UNSET,
-        progress=_progress(job),
-        created=timestamp(job.created),
-        started=UNSET if job.started is None else timestamp(job.started),
-        finished=UNSET if job.finished is None else timestamp(job.finished),
-        updated=timestamp(job.updated if job.updated is not None else job.created),
-        expires=UNSET if job.expires is None else timestamp(job.expires),
-        results_expire=UNSET if job.results_expire is None else timestamp(job.results_expire),
-        exception=_told(job.problem) if job.status is Status.FAILED else UNSET,
-        attempts=job.attempt if max(job.attempt, job.max_attempts) > 1 else UNSET,
-        reason=job.reason if job.reason and job.status is not Status.SUCCESSFUL else UNSET,
+        process=process_url,
+        status=status,
+        created=created,
         links=links,
+        **told,
     )
+
+
+def _times(job: Job, created: str) -> dict[str, Any]:
+    """Tell when what happened to a job, as far as it has; the same time is written once."""
+    times: dict[str, Any] = {"updated": created}
+    if job.started is not None:
+        times["started"] = timestamp(job.started)
+    if job.finished is not None:
+        times["finished"] = timestamp(job.finished)
+    if job.updated is not None:
+        times["updated"] = times["finished"] if job.updated == job.finished else timestamp(job.updated)
+    if job.expires is not None:
+        times["expires"] = timestamp(job.expires)
+    if job.results_expire is not None:
+        times["results_expire"] = timestamp(job.results_expire)
+    return times
 
 
 def job_list(
@@ -316,21 +338,14 @@ def _results_links(job: Job, urls: Urls) -> list[Link]:
     return links
 
 
-def _progress(job: Job) -> int | UnsetType:
-    if job.status is Status.SUCCESSFUL:
-        return 100
-    if job.progress is None:
-        return UNSET
-    return min(100, max(0, job.progress))
-
-
 def _message(job: Job) -> str:
     """Give what is worth telling now: what a job was doing last says nothing of one that has ended."""
-    if job.status is Status.FAILED and job.problem:
+    status = job.status
+    if status is Status.SUCCESSFUL:
+        return _source(job)
+    if status is Status.FAILED and job.problem:
         return job.problem.detail or job.problem.title
-    if not job.status.is_final:
-        return job.message
-    return _source(job) if job.status is Status.SUCCESSFUL else ""
+    return "" if status.is_final else job.message
 
 
 def _source(job: Job) -> str:

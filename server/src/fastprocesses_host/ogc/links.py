@@ -134,8 +134,13 @@ class Urls(Struct, frozen=True):
         return [Link(href=url, rel=rel, type=media_type, title=title) for rel in relations]
 
 
-@lru_cache(maxsize=1024)
 def _segment(name: str) -> str:
+    is_plain = name.isascii() and name.replace("-", "").isalnum()  # as the ids of jobs are, each of them new
+    return name if is_plain else _quoted(name)
+
+
+@lru_cache(maxsize=1024)
+def _quoted(name: str) -> str:
     return quote(name, safe="")
 
 

@@ -12,7 +12,8 @@ _LAST_MS = (1 << 48) - 1
 
 _RANDOM_DIGITS = 16
 _SEQUENCE_DIGITS = 3
-_DIGITS_AT_ONCE = 128 * (_RANDOM_DIGITS + _SEQUENCE_DIGITS)
+_DIGITS = _RANDOM_DIGITS + _SEQUENCE_DIGITS
+_DIGITS_AT_ONCE = 128 * _DIGITS
 """Taken from the system together: each time it is asked costs as much as all the rest of an id."""
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
@@ -30,22 +31,23 @@ class JobIds:
     def make(self, now_ms: int) -> str:
         """Give a new id for `now_ms`, milliseconds of the store's clock since 1970 (RFC 9562, 5.7)."""
         with self._lock:
+            digits = self._digits()
             if now_ms > self._last:
-                self._last, self._sequence = now_ms, int(self._digits(_SEQUENCE_DIGITS), 16) & 0x7FF
+                self._last, self._sequence = now_ms, int(digits[_RANDOM_DIGITS:], 16) & 0x7FF
             else:
                 self._sequence += 1
                 if self._sequence > 0xFFF:
                     self._last, self._sequence = self._last + 1, 0
             time_ms, sequence = self._last, self._sequence
-            tail = self._digits(_RANDOM_DIGITS)
         head = f"{time_ms:012x}"
-        return f"{head[:8]}-{head[8:]}-7{sequence:03x}-{_VARIANT[tail[0]]}{tail[1:4]}-{tail[4:]}"
+        return f"{head[:8]}-{head[8:]}-7{sequence:03x}-{_VARIANT[digits[0]]}{digits[1:4]}-{digits[4:_RANDOM_DIGITS]}"
 
-    def _digits(self, count: int) -> str:
-        """Give random digits, none of them twice."""
-        start, self._used = self._used, self._used + count
-        if self._used > len(self._random):
-            self._random, start, self._used = os.urandom(_DIGITS_AT_ONCE // 2).hex(), 0, count
+    def _digits(self) -> str:
+        """Give the random digits of an id, none of them twice."""
+        start = self._used
+        if start >= len(self._random):
+            self._random, start = os.urandom(_DIGITS_AT_ONCE // 2).hex(), 0
+        self._used = start + _DIGITS
         return self._random[start : self._used]
 
 

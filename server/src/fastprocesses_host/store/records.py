@@ -1,6 +1,8 @@
 """The record of a job ⇄ `Job`. Field names are short because a million records repeat them."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -8,7 +10,7 @@ from msgspec.structs import replace
 
 from fastprocesses_host.ogc.jobs import AskedResults, Job, JobProblem, OutputValue, Status
 from fastprocesses_host.ogc.subscribers import Step, Subscriber
-from fastprocesses_host.store.ids import created_ms, ms_in
+from fastprocesses_host.store.ids import ms_in
 
 _asked_decoder = msgspec.json.Decoder(AskedResults)
 _problem_decoder = msgspec.json.Decoder(JobProblem)
@@ -20,7 +22,7 @@ ANYBODY = "-"
 """The caller of jobs whose caller is not known."""
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class Limits(Struct, frozen=True, kw_only=True, dict=True):
     """What a job may use, as decided when it was accepted."""
 
     timeout_seconds: float
@@ -36,6 +38,26 @@ class Limits(Struct, frozen=True, kw_only=True):
     """How long the results are kept; 0: as long as the job."""
     log_ttl_seconds: float = 0.0
     """The same of the log."""
+
+    @cached_property
+    def terms(self) -> "Terms":
+        """What follows from them alone of the terms of a job; many jobs have the same limits."""
+        return Terms(
+            process_id="",
+            ttl_ms=round(self.ttl_seconds * 1000),
+            max_concurrent=self.max_concurrent,
+            retryable=self.retryable,
+            max_attempts=self.max_attempts,
+            max_queue_ms=round(self.max_queue_seconds * 1000),
+            results_ttl_ms=round(self.results_ttl_seconds * 1000),
+            log_ttl_ms=round(self.log_ttl_seconds * 1000),
+            max_run_ms=round(self.max_run_seconds * 1000),
+        )
+
+    @cached_property
+    def timeout_ms(self) -> int:
+        """How long a run may take, in milliseconds."""
+        return round(self.timeout_seconds * 1000)
 
 
 class NewJob(Struct, frozen=True, kw_only=True):
@@ -127,24 +149,16 @@ def terms_of(
         has_inputs_at_hand: They are in its record.
         has_more: Some of them lie in the value store, or it follows a run.
     """
-    limits = job.limits
-    return Terms(
+    return replace(
+        job.limits.terms,
         process_id=job.process_id,
         queue=job.queue,
         listed=job.listed,
         has_subscriber=job.subscriber is not None,
-        ttl_ms=round(limits.ttl_seconds * 1000),
-        max_concurrent=limits.max_concurrent,
         is_counted=is_counted,
         keeps_inputs=job.keep_inputs,
-        retryable=limits.retryable,
-        max_attempts=limits.max_attempts,
-        max_queue_ms=round(limits.max_queue_seconds * 1000),
         deadline_ms=job.deadline_ms or 0,
-        results_ttl_ms=round(limits.results_ttl_seconds * 1000),
-        log_ttl_ms=round(limits.log_ttl_seconds * 1000),
         shared_as=job.shared_as,
-        max_run_ms=round(limits.max_run_seconds * 1000),
         is_sync=job.mode == "sync",
         owner=job.owner,
         has_inputs_at_hand=has_inputs_at_hand,
@@ -158,7 +172,7 @@ def details_of(job: NewJob, inputs: "dict[str, StoredInput] | None" = None) -> D
         process_version=job.process_version,
         description_digest=job.description_digest,
         environment=job.environment,
-        timeout_ms=round(job.limits.timeout_seconds * 1000),
+        timeout_ms=job.limits.timeout_ms,
         memory_mb=job.limits.memory_mb,
         asked=job.asked,
         inputs=inputs,
@@ -217,50 +231,86 @@ def pairs(flat: Sequence[bytes]) -> dict[str, bytes]:
 
 def job_of(job_id: str, record: Mapping[str, bytes]) -> Job:
     """Read the record of a job."""
-    get = record.get
-    terms, details = parts_of(record)
-    told = decode_told(record["res"]) if "res" in record else None
-    started, finished, updated = get("st"), get("fi"), get("up")
-    changed = [int(time) for time in (updated, started, finished) if time]
-    return Job(
-        id=job_id,
+    if "t" in record and len(record["d"]) <= _LONGEST_ALIKE:
+        job, log_ttl_ms = _job_of_parts(record["t"], record["d"])
+    else:
+        job, log_ttl_ms = _begun(*parts_of(record))
+    later = {} if _LATER.isdisjoint(record) else _told_later(record, log_ttl_ms)
+    return replace(job, id=job_id, created=ms_in(job_id), status=_STATUSES[record["s"]], **later)
+
+
+_LATER = frozenset(
+    {"st", "fi", "up", "ex", "rx", "pr", "m", "fr", "jo", "fc", "at", "out", "res", "rc", "pb"}
+)
+"""The fields of a job that it has not yet when it waits for its turn."""
+_LONGEST_ALIKE = 1024
+
+
+@lru_cache(maxsize=256)
+def _job_of_parts(terms: bytes, details: bytes) -> tuple[Job, int]:
+    """Read what was known from the first, which many jobs have in common."""
+    return _begun(decode_terms(terms), decode_details(details))
+
+
+def _begun(terms: Terms, details: Details) -> tuple[Job, int]:
+    """Give what is known of a job from the first, and for how many milliseconds its log is kept."""
+    job = Job(
+        id="",
         process_id=terms.process_id,
         process_version=details.process_version,
         description_digest=details.description_digest,
         environment=details.environment,
-        status=_STATUSES[record["s"]],
-        created=created_ms(job_id),
-        started=int(started) if started else None,
-        finished=int(finished) if finished else None,
-        updated=max(changed) if changed else None,
-        expires=_number(record, "ex"),
-        results_expire=_number(record, "rx"),
-        has_results="rx" not in record or "out" in record,
-        log_expires=int(finished) + terms.log_ttl_ms if terms.log_ttl_ms and finished else None,
+        status=Status.ACCEPTED,
+        created=0,
         keeps_inputs=terms.keeps_inputs,
-        progress=_number(record, "pr"),
-        message=_text(record, "m"),
-        run_id=_text(record, "fr"),
-        is_joined="jo" in record,
-        results_age_ms=_number(record, "fc"),
         mode="sync" if terms.is_sync else "async",
         listed=terms.listed,
         owner=terms.owner,
-        attempt=_number(record, "at") or 0,
         max_attempts=terms.max_attempts,
         asked=details.asked,
-        outputs=told.outputs if told else outputs_of(get("out")),
-        values=told.values if told else {},
-        reason=_text(record, "rc"),
-        problem=told.problem if told else problem_of(get("pb")),
     )
+    return job, terms.log_ttl_ms
 
 
+def _told_later(record: Mapping[str, bytes], log_ttl_ms: int) -> dict[str, Any]:
+    """Read what became of a job, as far as there is anything."""
+    later: dict[str, Any] = {}
+    names = record.keys()
+    for name in names & _NUMBERS.keys():
+        if value := record[name]:
+            later[_NUMBERS[name]] = int(value)
+    for name in names & _TEXTS.keys():
+        later[_TEXTS[name]] = record[name].decode()
+    finished = later.get("finished")
+    changed = max(later.get("updated", 0), later.get("started", 0), finished or 0)
+    if changed:
+        later["updated"] = changed
+    if log_ttl_ms and finished:
+        later["log_expires"] = finished + log_ttl_ms
+    if "jo" in names:
+        later["is_joined"] = True
+    if "rx" in record and "out" not in record:
+        later["has_results"] = False
+    if "res" in record:
+        told = decode_told(record["res"])
+        later |= {"outputs": told.outputs, "values": told.values, "problem": told.problem}
+    else:
+        later |= {"outputs": outputs_of(record.get("out")), "problem": problem_of(record.get("pb"))}
+    return later
+
+
+_NUMBERS = {
+    "st": "started",
+    "fi": "finished",
+    "up": "updated",
+    "ex": "expires",
+    "rx": "results_expire",
+    "pr": "progress",
+    "fc": "results_age_ms",
+    "at": "attempt",
+}
+_TEXTS = {"m": "message", "fr": "run_id", "rc": "reason"}
 _STATUSES = {status.encode(): status for status in Status}
-
-
-def _number(record: Mapping[str, bytes], name: str) -> int | None:
-    return int(record[name]) if name in record else None
 
 
 def parts_of(record: Mapping[str, bytes]) -> tuple[Terms, Details]:

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import lru_cache
 from os import SEEK_END
 from secrets import token_hex
 from string import punctuation
@@ -32,9 +33,10 @@ from fastprocesses_host.ogc.results import (
 )
 from fastprocesses_host.web.archives import Member, archive, sent
 from fastprocesses_host.web.base_url import urls_of
-from fastprocesses_host.web.query import preferences_of
+from fastprocesses_host.web.head import Head, head_of
+from fastprocesses_host.web.query import preferences_in
 from fastprocesses_host.web.ranges import ByteRange, ranges_of
-from fastprocesses_host.web.render import is_known, not_modified, strong_etag
+from fastprocesses_host.web.render import Written, is_known, not_modified, strong_etag
 
 
 class _Value(Struct, frozen=True):
@@ -73,11 +75,10 @@ async def answer(
     """
     headers: dict[str, str] = {}
     etag = ""
-    has_lasting_links = _links(request) != "signed"  # signed ones are others each time, and end
-    if request.method != "POST" and has_lasting_links:
+    if request.method != "POST" and _links(request) != "signed":  # such are others each time, and end
         etag = _etag_of_read(request, job.id, type(plan).__name__, plan, offered, urls_of(request).base)
-    if is_known(request, etag):
-        return not_modified(etag)
+        if is_known(request, etag):
+            return not_modified(etag)
     if told := [*applied, *(_applied(request, plan) if isinstance(plan, Document) else ())]:
         headers["Preference-Applied"] = ", ".join(told)
     match plan:
@@ -92,9 +93,13 @@ async def answer(
 
 
 def _applied(request: Request, plan: Document) -> list[str]:
-    if plan.profile and profile_asked(RESULTS, preferences=preferences_of(request)):
+    if plan.profile and head_of(request).once(_prefers_profile):
         return [*plan.applied, f"profile={RESULTS}"]
     return plan.applied
+
+
+def _prefers_profile(head: Head) -> bool:
+    return profile_asked(RESULTS, preferences=preferences_in(head))
 
 
 async def _empty(
@@ -268,7 +273,7 @@ async def _document(
     if plan.profile:
         headers["Link"] = _PROFILE_HEADER
     if (small := _small_document(job, plan)) is not None:
-        return Response(small, 200, headers, JSON)
+        return Written(small, 200, _written(tuple(headers.items())))
     pieces: list[_Piece] = []
     for part in plan.members:
         pieces.append((b"," if pieces else b"{") + msgspec.json.encode(part.output_id) + b":")
@@ -280,16 +285,26 @@ async def _document(
     return await _respond(request, job, pieces, {**headers, "Content-Type": JSON})
 
 
+@lru_cache(maxsize=128)
+def _written(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
+    """Give headers as they go out; few answers differ in them."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
 def _small_document(job: Job, plan: Document) -> bytes | None:
     """Write a document whose values all came with the job; None: some are elsewhere, or linked to."""
-    members = []
+    outputs, values, members = job.outputs, job.values, []
     for part in plan.members:
         output_id = part.output_id
-        if part.by_reference or output_id not in job.values:
+        if part.by_reference or output_id not in values:
             return None
-        value = inline_member(job.outputs[output_id], job.values[output_id])
-        members.append(msgspec.json.encode(output_id) + b":" + value)
+        members.append(_member_name(output_id) + inline_member(outputs[output_id], values[output_id]))
     return b"{" + b",".join(members) + b"}"
+
+
+@lru_cache(maxsize=1024)
+def _member_name(output_id: str) -> bytes:
+    return msgspec.json.encode(output_id) + b":"
 
 
 async def _inline(request: Request, job: Job, output_id: str) -> list[_Piece]:

@@ -94,20 +94,21 @@ def take_larger_body(request: Request, max_bytes: int) -> None:
 class _Body:
     """The body of one request, on its way in."""
 
+    slowest_bytes_per_second = SLOWEST_BYTES_PER_SECOND
+    _length = 0
+    _ended = False
+    _waiter: asyncio.Task[Any] | None = None
+    _is_late = False
+
     def __init__(self, limits: BodyLimits, told: "_Length", receive: Receive, send: Send) -> None:
         self._limits = limits
         self.max_bytes = limits.max_bytes
-        self.slowest_bytes_per_second = SLOWEST_BYTES_PER_SECOND
         self._told = told
         self._receive = receive
         self._send = send
         # Kept: it asks the system each time whether the process was forked.
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
-        self._length = 0
-        self._ended = False
-        self._waiter: asyncio.Task[Any] | None = None
-        self._is_late = False
 
     async def receive(self) -> Message:
         """Give the next part of the body.

@@ -18,12 +18,13 @@ from fastprocesses_host.encodings import offered_outputs
 from fastprocesses_host.inputs import CheckedInput, check_request, has_references
 from fastprocesses_host.ogc.conformance import part1_v10, part1_v20
 from fastprocesses_host.ogc.exceptions import InvalidParameterValue
-from fastprocesses_host.ogc.execute import ExecuteRequest, parse_execute_request
-from fastprocesses_host.ogc.jobs import Job, Status, status_and_link
-from fastprocesses_host.ogc.preferences import ModeChoice, Preferences, choose_mode
+from fastprocesses_host.ogc.execute import ExecuteRequest, parse_execute_request, says_nothing
+from fastprocesses_host.ogc.jobs import AskedResults, Job, Status, status_and_link
+from fastprocesses_host.ogc.links import Urls
+from fastprocesses_host.ogc.preferences import ModeChoice, choose_mode
 from fastprocesses_host.ogc.processes import control_options
 from fastprocesses_host.ogc.repeats import PLAIN, Repeats, read_repeats
-from fastprocesses_host.ogc.results import Answer, plan_answer, plan_formats, require_results
+from fastprocesses_host.ogc.results import Answer, Wish, plan_answer, plan_formats, require_results
 from fastprocesses_host.ogc.subscribers import Subscriber
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.store.values import Values
@@ -33,6 +34,7 @@ from fastprocesses_host.web.answers import answer
 from fastprocesses_host.web.base_url import urls_of
 from fastprocesses_host.web.body import read_json_body
 from fastprocesses_host.web.callers import caller_of
+from fastprocesses_host.web.head import Head, head_of
 from fastprocesses_host.web.long_strings import BodyInParts
 from fastprocesses_host.web.query import preferences_of, wish_of
 from fastprocesses_host.web.render import respond_written
@@ -58,23 +60,27 @@ async def execute(request: Request) -> Response:
         InvalidHeader: 400. KeyReused: 422. JobGone: 410. NothingStored: 504. InsufficientStorage: 507.
         ProcessFailed: the reason's own status. SyncTimeout: 504. TooManyRequests: 429. ServiceUnavailable: 503.
     """
-    urls_of(request)  # a bad Host header is refused before anything runs
+    urls = urls_of(request)  # a bad Host header is refused before anything runs
     process = request.app.state.host.catalog.get(request.path_params["process_id"])
-    preferences, repeats = preferences_of(request), _repeats_of(request)
+    repeats = _repeats_of(request)
     with _parts_of(request, process) as parts:
-        execute_request, inputs = await _read(request, process, preferences, parts)
+        execute_request, inputs = await _read(request, process, parts)
+        wish = wish_of(request)
         inputs = await _with_uploads(request, process, inputs) if has_references(inputs) else inputs
-        choice = _choose_mode(request, process, execute_request, preferences)
+        way = request.app.state.plans.way(request, process, execute_request, wish)
         job = await request.app.state.host.execute(
             process.description.id,
-            execute_request,
-            choice,
+            execute_request.asking(way.asked),
+            way.choice,
             inputs=inputs,
             caller=caller_of(request),
             disconnected=partial(_left, request),
             repeats=repeats,
         )
-    response = await _answer(request, process, job, choice)
+    if not job.status.is_final or way.choice.mode == "async":
+        response = _accepted(job, urls, way.choice)
+    else:
+        response = await _answer(request, process, job, way.choice)
     if job.run_id:
         response.headers.update(_cache_headers(job))
     return response
@@ -115,7 +121,7 @@ def _parts_in(values: Values, request: Request) -> Iterator[BodyInParts]:
 
 
 async def _read(
-    request: Request, process: OfferedProcess, preferences: Preferences, parts: BodyInParts | None
+    request: Request, process: OfferedProcess, parts: BodyInParts | None
 ) -> tuple[ExecuteRequest, Mapping[str, CheckedInput]]:
     """Read and check the body, off the event loop when it is large."""
     body = await read_json_body(request, parts)
@@ -132,10 +138,7 @@ async def _read(
         )
     if execute_request.subscriber is not None:
         execute_request = _with_subscriber(request, execute_request, execute_request.subscriber)
-    wish = wish_of(request)
-    return execute_request.with_headers(
-        accept=wish.accept, preferences=preferences, profile=wish.profile
-    ), inputs
+    return execute_request, inputs
 
 
 async def _with_uploads(
@@ -186,19 +189,6 @@ def _check(
     return execute_request, check_request(process, execute_request, files=files)
 
 
-def _choose_mode(
-    request: Request, process: OfferedProcess, execute_request: ExecuteRequest, preferences: Preferences
-) -> ModeChoice:
-    """Choose the mode, and refuse before anything runs what the client would not accept afterwards."""
-    choice = choose_mode(
-        control_options(process.description),
-        preferences,
-        max_wait_seconds=request.app.state.settings.sync_timeout_seconds,
-    )
-    plan_formats(process.description, execute_request.asked, negotiate=choice.mode == "sync")
-    return choice
-
-
 async def _left(request: Request) -> None:
     """Return when the client is gone; its body has been read to the end before."""
     while (await request.receive())["type"] != "http.disconnect":
@@ -206,13 +196,34 @@ async def _left(request: Request) -> None:
 
 
 async def _answer(request: Request, process: OfferedProcess, job: Job, choice: ModeChoice) -> Response:
-    if not job.status.is_final or choice.mode == "async":
-        return _accepted(request, job, choice)
     if job.status is not Status.SUCCESSFUL:
         require_results(job)
     state = request.app.state
     planned = state.plans.of(process, job, state.settings.max_inline_bytes)
     return await answer(request, job, planned.plan, planned.offered, choice.applied)
+
+
+class _Way(Struct, frozen=True):
+    """How a request is executed."""
+
+    asked: AskedResults
+    """How its results are wanted, by its header and its body."""
+    choice: ModeChoice
+
+
+def _way(request: Request, process: OfferedProcess, execute_request: ExecuteRequest, wish: Wish) -> _Way:
+    """Choose the mode, and refuse before anything runs what the client would not accept afterwards."""
+    preferences = preferences_of(request)
+    choice = choose_mode(
+        control_options(process.description),
+        preferences,
+        max_wait_seconds=request.app.state.settings.sync_timeout_seconds,
+    )
+    asked = execute_request.with_headers(
+        accept=wish.accept, preferences=preferences, profile=wish.profile
+    ).asked
+    plan_formats(process.description, asked, negotiate=choice.mode == "sync")
+    return _Way(asked, choice)
 
 
 class _Planned(Struct, frozen=True):
@@ -221,10 +232,30 @@ class _Planned(Struct, frozen=True):
 
 
 class Plans:
-    """How results are answered, once for all jobs of a process that are alike in all that it depends on."""
+    """How processes are executed and results answered, once for all requests and jobs alike in what it depends on."""
 
     def __init__(self) -> None:
+        self._ways: dict[tuple[Head, str, str], _Way] = {}
         self._plans: dict[tuple[Any, ...], _Planned] = {}
+
+    def way(
+        self, request: Request, process: OfferedProcess, execute_request: ExecuteRequest, wish: Wish
+    ) -> _Way:
+        """Tell how a request is executed: by its header alone, where its body and its query say nothing of that.
+
+        Raises:
+            NotAcceptable: 406, its results can be given in nothing the client accepts.
+        """
+        asked = execute_request.asked
+        if request.scope["query_string"] or not says_nothing(asked):
+            return _way(request, process, execute_request, wish)
+        key = (head_of(request), process.digest, asked.dialect)
+        way = self._ways.get(key)
+        if way is None:
+            if len(self._ways) >= _MOST_PLANS:
+                self._ways.clear()
+            way = self._ways[key] = _way(request, process, execute_request, wish)
+        return way
 
     def of(self, process: OfferedProcess, job: Job, inline_bytes: int) -> _Planned:
         """Plan the answer of a job of a process; see `plan_answer`."""
@@ -255,9 +286,8 @@ def _plan(process: OfferedProcess, job: Job, inline_bytes: int) -> _Planned:
     return _Planned(plan, offered)
 
 
-def _accepted(request: Request, job: Job, choice: ModeChoice) -> Response:
+def _accepted(job: Job, urls: Urls, choice: ModeChoice) -> Response:
     """Answer 201 with the place of the job (/req/core/process-execute-success-async)."""
-    urls = urls_of(request)
     headers = [(b"location", urls.job(job.id).encode("latin-1"))]
     if choice.applied:
         headers.append((b"preference-applied", ", ".join(choice.applied).encode("latin-1")))

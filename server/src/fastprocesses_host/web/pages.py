@@ -1,10 +1,8 @@
-"""HTML pages, made from the JSON documents, and the files they need (/req/html/definition, /req/html/content)."""
+"""HTML pages, made from the JSON documents (/req/html/definition, /req/html/content)."""
 
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import msgspec
@@ -14,13 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fastprocesses_host.ogc.conformance import common, part1_v10
-from fastprocesses_host.ogc.exceptions import NotFound
 from fastprocesses_host.ogc.links import HTML, JSON, as_html, as_json, link_header
 from fastprocesses_host.web.base_url import urls_of
-from fastprocesses_host.web.render import KeptResponse, etag_matches
-from fastprocesses_host.web.resource import Handler, Page, resource
+from fastprocesses_host.web.render import etag_matches
 from fastprocesses_host.web.templating import templates
+
+if TYPE_CHECKING:
+    from fastprocesses_host.web.resource import Handler, Page  # which answers with pages of problems
 
 Document = dict[str, Any]
 Title = str | Callable[[Document], str]
@@ -50,7 +48,7 @@ _REPRESENTATIONS: Final = ("self", "alternate")
 Headers = Mapping[str, str] | Callable[[Document], Mapping[str, str]]
 
 
-def page_of(template: str, title: Title, *, headers: Headers = PAGE_HEADERS) -> Page:
+def page_of(template: str, title: Title, *, headers: Headers = PAGE_HEADERS) -> "Page":
     """Make the page of a resource from the JSON document that its handler answers.
 
     Args:
@@ -59,7 +57,7 @@ def page_of(template: str, title: Title, *, headers: Headers = PAGE_HEADERS) -> 
         headers: Security headers of the page, or what gives them for a document.
     """
 
-    async def answer(request: Request, handler: Handler) -> Response:
+    async def answer(request: Request, handler: "Handler") -> Response:
         told = await handler(unconditional(request))
         if told.status_code != 200:
             return told
@@ -164,67 +162,3 @@ def _with_etag(request: Request, response: Response) -> Response:
         return response
     headers = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
     return Response(status_code=304, headers=headers)
-
-
-class StaticFile(msgspec.Struct, frozen=True):
-    """A file that pages need."""
-
-    body: bytes
-    media_type: str
-    etag: str
-    encoded: dict[str, bytes]
-
-
-def _static_folder() -> Traversable:
-    return files("fastprocesses_host.web") / "static"
-
-
-def _swagger_folder() -> Traversable:
-    from swagger_ui_bundle import swagger_ui_path
-
-    folder: Traversable = swagger_ui_path
-    return folder
-
-
-_STATIC: Final[Mapping[str, tuple[Callable[[], Traversable], str]]] = {
-    "pages.css": (_static_folder, "text/css; charset=utf-8"),
-    "job.js": (_static_folder, "text/javascript; charset=utf-8"),
-    "api.js": (_static_folder, "text/javascript; charset=utf-8"),
-    "swagger-ui.css": (_swagger_folder, "text/css; charset=utf-8"),
-    "swagger-ui-bundle.js": (_swagger_folder, "text/javascript; charset=utf-8"),
-}
-
-
-async def static(request: Request) -> Response:
-    """Answer a file of ours.
-
-    Raises:
-        NotFound: 404, no page needs a file of this name.
-    """
-    name = request.path_params["name"]
-    if name not in _STATIC:
-        raise NotFound
-    known: dict[str, StaticFile] = request.app.state.static
-    if name not in known:
-        known[name] = await to_thread.run_sync(_read, name, limiter=request.app.state.parsing)
-    file = known[name]
-    headers = {
-        "ETag": file.etag,
-        "Cache-Control": "public, no-cache",
-        "X-Content-Type-Options": "nosniff",
-    }
-    if etag_matches(request.headers.get("if-none-match", ""), file.etag):
-        return Response(status_code=304, headers=headers)
-    response = KeptResponse(file.body, 200, headers, file.media_type)
-    response.encoded = file.encoded
-    return response
-
-
-def _read(name: str) -> StaticFile:
-    folder, media_type = _STATIC[name]
-    body = (folder() / name).read_bytes()
-    return StaticFile(body, media_type, f'"{blake2b(body, digest_size=12).hexdigest()}"', {})
-
-
-ROUTES: Final = (resource("/static/{name}", get=static, negotiated=False),)
-CONFORMANCE: Final = (*part1_v10("html"), *common("html"))

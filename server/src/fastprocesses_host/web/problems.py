@@ -47,7 +47,7 @@ class Problems:
         try:
             await self.app(scope, receive, watch)
         except ClientDisconnect:
-            _log.debug("The client left before its request was complete.")
+            note_departure()
         except Exception as error:
             if (
                 started
@@ -55,6 +55,11 @@ class Problems:
                 raise
             response = await render_problem(Request(scope), error)
             await response(scope, receive, send)
+
+
+def note_departure() -> None:
+    """Note that a client left; nobody is there to be answered."""
+    _log.debug("The client left before its request was complete.")
 
 
 async def render_problem(request: Request, error: Exception) -> Response:

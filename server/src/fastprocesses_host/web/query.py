@@ -22,10 +22,11 @@ _INTEGER: Final = re.compile(r"[+-]?\d+", re.ASCII)
 
 def accept_of(request: Request) -> str:
     """Give the Accept header, empty without one."""
-    return head_of(request).once(_accept)
+    return head_of(request).once(accept_in)
 
 
-def _accept(head: Head) -> str:
+def accept_in(head: Head) -> str:
+    """Read the Accept header."""
     return ",".join(head.values(b"accept"))
 
 
@@ -71,10 +72,11 @@ def filters_of(request: Request) -> JobFilters:
 
 def preferences_of(request: Request) -> Preferences:
     """Give what the Prefer headers say."""
-    return head_of(request).once(_preferences)
+    return head_of(request).once(preferences_in)
 
 
-def _preferences(head: Head) -> Preferences:
+def preferences_in(head: Head) -> Preferences:
+    """Read what the Prefer headers say."""
     return parse_prefer(head.values(b"prefer"))
 
 
@@ -98,8 +100,8 @@ def wish_of(request: Request) -> Wish:
 
 
 def _wish(head: Head, *, accept: str | None = None, profile: str = "") -> Wish:
-    accept = _accept(head) if accept is None else accept
-    preferences = _preferences(head)
+    accept = accept_in(head) if accept is None else accept
+    preferences = preferences_in(head)
     return Wish(
         accept=accept,
         return_preference=preferences.return_preference,

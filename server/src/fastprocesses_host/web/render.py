@@ -8,6 +8,7 @@ import msgspec
 from fastprocesses_sdk.description import Link
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from fastprocesses_host.ogc.links import JSON, link_header
 from fastprocesses_host.web.repeated import mark_repeatable
@@ -38,6 +39,11 @@ class Written(Response):
     def __init__(self, body: bytes, status: int, raw_headers: list[tuple[bytes, bytes]]) -> None:
         self.status_code, self.body, self.background = status, body, None
         self.raw_headers = [*raw_headers, (b"content-length", b"%d" % len(body)), _JSON_TYPE]
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send it."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 _JSON_TYPE: Final = (b"content-type", JSON.encode())

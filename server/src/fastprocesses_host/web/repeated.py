@@ -23,6 +23,9 @@ _UNALIKE: Final = frozenset(
 )
 """Requests with one of these go the whole way: they are about more than the document."""
 
+_CHANGING: Final = "/jobs"
+"""What no answer is repeated of: recording it would be in vain."""
+
 _Words = tuple[str | bytes, ...]
 
 
@@ -125,6 +128,8 @@ class _Recorded:
 def _words(scope: Scope) -> _Words | None:
     """Give all of a request that can make a difference; None: it is none that can be like another."""
     if scope["type"] != "http" or scope["method"] != "GET" or not scope["http_version"].startswith("1"):
+        return None
+    if scope["path"].startswith(_CHANGING):
         return None
     words = [scope.get("scheme", ""), scope.get("root_path", ""), scope["path"], scope.get("raw_path") or b""]
     words.append(scope["query_string"])

@@ -14,7 +14,8 @@ from fastprocesses_host.ogc.negotiation import (
     choose_representation,
     parse_accept,
 )
-from fastprocesses_host.web.query import accept_of, one_value
+from fastprocesses_host.web.head import Head, head_of
+from fastprocesses_host.web.query import accept_in, accept_of, one_value
 
 Representation = Literal["json", "html"]
 
@@ -26,10 +27,20 @@ def representation_of(request: Request, *, has_page: bool) -> Representation:
         InvalidQueryParameter: 400, `f` is no representation of the resource.
         NotAcceptable: 406, the client accepts none of them.
     """
+    if not request.scope["query_string"]:
+        return head_of(request).once(_with_page if has_page else _without_page)
     f = one_value(request, "f")
-    if not f and request.scope["query_string"] and "f" in request.query_params:
+    if not f and "f" in request.query_params:
         raise InvalidQueryParameter("f has no value. Give it one, or leave it out.")
     return _chosen(accept_of(request), f, has_page)
+
+
+def _with_page(head: Head) -> Representation:
+    return _chosen(accept_in(head), "", has_page=True)
+
+
+def _without_page(head: Head) -> Representation:
+    return _chosen(accept_in(head), "", has_page=False)
 
 
 def prefers_page(request: Request, *others: str) -> bool:

@@ -1,8 +1,9 @@
 """What every resource has: its methods, HEAD, OPTIONS, and a choice of representations."""
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -10,7 +11,8 @@ from starlette.types import Receive, Scope, Send
 from fastprocesses_host.ogc.exceptions import MethodNotAllowed
 from fastprocesses_host.ogc.links import JSON
 from fastprocesses_host.web.coding import choice_of, encode_answer, is_long
-from fastprocesses_host.web.render import bodiless
+from fastprocesses_host.web.problems import Problems, note_departure, render_problem
+from fastprocesses_host.web.render import KeptResponse, Written, bodiless
 from fastprocesses_host.web.representation import prefers_page, representation_of
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -44,6 +46,10 @@ def resource(
     return Route(path, Resource(given, negotiated=negotiated, page=page))
 
 
+_WHOLE: Final = frozenset({Response, Written, KeptResponse})
+"""Nothing of such an answer is made, and could fail, while it is sent."""
+
+
 class Resource:
     """One resource as an ASGI application.
 
@@ -57,15 +63,24 @@ class Resource:
         self.allowed = (*handlers, "OPTIONS")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, with a problem document whatever goes wrong."""
         request = Request(scope, receive, send)
-        choice = choice_of(request)
-        response = await self.respond(request)
-        if is_long(response) or choice.must:
-            response = await encode_answer(request, response, choice)
-        if scope["method"] == "HEAD":
-            response = bodiless(response)
-        await response(scope, receive, send)
+        try:
+            choice = choice_of(request)
+            response = await self.respond(request)
+            if is_long(response) or choice.must:
+                response = await encode_answer(request, response, choice)
+            if scope["method"] == "HEAD":
+                response = bodiless(response)
+        except ClientDisconnect:
+            note_departure()
+            return
+        except Exception as error:
+            response = await render_problem(request, error)
+        if type(response) in _WHOLE:
+            await response(scope, receive, send)
+        else:
+            await Problems(response)(scope, receive, send)
 
     def respond(self, request: Request) -> Awaitable[Response]:
         """Answer with the handler of the method.
