@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Callable
 from functools import partial
-from operator import call
+from operator import call, is_
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -47,7 +47,6 @@ class Surroundings:
         self._umask = _umask()
         self._switches = [*map(call, _SWITCHES)]
         self._handlers = [*map(_handler, _SIGNALS)]
-        self._same_handlers = [*map(id, self._handlers)]  # a job's may call itself equal to any other
         self._streams = [(name, getattr(sys, name)) for name in _STREAMS]
 
     def put_back(self) -> None:
@@ -79,7 +78,7 @@ class Surroundings:
     def _put_handlers(self) -> None:
         if _stop_timer is not None:
             _stop_timer(0)
-        if [*map(id, map(_handler, _SIGNALS))] != self._same_handlers:
+        if not all(map(is_, map(_handler, _SIGNALS), self._handlers)):  # one of a job may call itself equal
             for number, handler in zip(_SIGNALS, self._handlers, strict=True):
                 if handler is not None and _handler(number) is not handler:
                     signal.signal(number, handler)

@@ -326,7 +326,10 @@ class Runner:
     def _finish(self, run: Run, ending: Ending) -> tuple[Ending, Claimed | None]:
         """Write the end of a run; give the ending that it really had, and the next job of the slot."""
         if isinstance(ending, Succeeded):
-            lengths = {name: _length(output) for name, output in ending.outputs.items()}
+            lengths = {
+                name: _file_length(output.path) if output.path else len(output.data)
+                for name, output in ending.outputs.items()
+            }
             too_large = self._too_large(lengths)
             if too_large is not None:
                 ending = too_large
@@ -398,13 +401,17 @@ class Runner:
         outputs: dict[str, OutputValue] = {}
         elsewhere: dict[str, int] = {}
         staged, values_bytes = False, 0
+        most_inline_bytes = self._settings.max_inline_bytes
         for name, output in ending.outputs.items():
             length = lengths[name]
-            try:
-                data, location = self._place(run, output, length)
-            except BaseException:
-                self._discard(run, elsewhere)
-                raise
+            data: bytes | None = output.data
+            location = ""
+            if output.path or length > most_inline_bytes:
+                try:
+                    data, location = self._place(run, output, length)
+                except BaseException:
+                    self._discard(run, elsewhere)
+                    raise
             if location:
                 elsewhere[location] = length
             outputs[name] = OutputValue(
@@ -693,5 +700,5 @@ def _told(ending: Ending) -> str:
     return ending.why if isinstance(ending, Stopped) else type(ending).__name__.lower()
 
 
-def _length(output: Output) -> int:
-    return Path(output.path).stat().st_size if output.path else len(output.data)
+def _file_length(path: str) -> int:
+    return Path(path).stat().st_size
