@@ -13,7 +13,7 @@ from hypercorn.config import Config
 from hypercorn.events import RawData
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 KEEP_ALIVE_REQUESTS = 4
 
@@ -293,6 +293,52 @@ def test_every_head_leaves_at_once_where_nobody_knows_when_the_body_comes() -> N
         may_go_on.set()
         await turns()
         assert line.written.endswith(b"\r\n\r\n0\r\n\r\n")
+
+    asyncio.run(scenario())
+
+
+async def connected(app: ASGIApp) -> tuple[Server, Connection, Line]:
+    line, server = Line(), Server(app, Config())
+    line.connection = connection = Connection(server)
+    connection.connection_made(line)  # type: ignore[arg-type]
+    await turns()
+    return server, connection, line
+
+
+def test_nothing_is_begun_for_a_client_that_has_gone() -> None:
+    async def scenario() -> None:
+        begun, may_go_on = 0, asyncio.Event()
+
+        async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+            nonlocal begun
+            begun += 1
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await may_go_on.wait()
+            await send({"type": "http.response.body", "body": b"a", "more_body": True})
+
+        server, connection, line = await connected(stream)
+        connection.data_received(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" * 2)
+        await turns()
+        line.close()
+        await turns()
+        may_go_on.set()
+        await turns()
+        assert (begun, server.connections) == (1, {})
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("lines", [b"", b"Connection: close\r\n"], ids=["plain", "by hypercorn"])
+def test_a_head_is_refused_when_it_is_too_large_however_fast_it_comes(lines: bytes) -> None:
+    async def scenario() -> None:
+        app = Application([])
+        _, connection, line = await connected(app)
+        connection.data_received(
+            b"GET / HTTP/1.1\r\nHost: here\r\n" + lines + b"X: " + b"x" * 70_000 + b"\r\n\r\n"
+        )
+        await turns()
+        assert line.written.startswith(b"HTTP/1.1 431 ")
+        assert not app.asked
 
     asyncio.run(scenario())
 

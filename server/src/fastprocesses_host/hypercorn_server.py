@@ -27,6 +27,8 @@ from fastprocesses_host.logs import get_logger
 from fastprocesses_host.plain_http import NotPlainError, PlainProtocol
 
 _MOST_WAITING_BYTES = 65_536
+_MOST_BYTES_AT_ONCE = 65_536
+"""What is read in one step, as hypercorn has it: a head that takes more is refused, however fast it comes."""
 _LONGEST_LOOK_SECONDS = 5.0
 """Idle connections are looked for so often; more often, where they are not to be idle for as long."""
 _SHORTEST_LOOK_SECONDS = 0.05
@@ -164,12 +166,15 @@ class Connection(asyncio.Protocol):
             async with TaskGroup(self._loop) as tasks:
                 parts = self._parts(tasks)
                 self._protocol = plain = PlainProtocol(*parts)
+                careful: ProtocolWrapper | None = None
                 try:
                     await self._read_by(plain)
                 except NotPlainError as error:
+                    self._received.insert(0, error.data)
+                    self._received_bytes += len(error.data)
                     self._protocol = careful = ProtocolWrapper(*parts)
                     careful.protocol.keep_alive_requests = plain.keep_alive_requests
-                    await careful.handle(RawData(error.data))
+                if careful is not None:  # not in the block above: until its end, the error keeps what came
                     await self._read_by(careful)
             self.close()
             await self._lost.wait()
@@ -198,17 +203,19 @@ class Connection(asyncio.Protocol):
         return server.app, server.config, server.context, tasks, state, False, client, local, self._send
 
     async def _next(self) -> bytes:
-        """Give what came since the last time; nothing at the end."""
+        """Give what came next; nothing at the end."""
         while not self._received:
             if self._has_ended:
                 return b""
             self._reader = self._loop.create_future()
             await self._reader
-        received, self._received, self._received_bytes = self._received, [], 0
-        if self._is_paused:
+        received = self._received[0] if len(self._received) == 1 else b"".join(self._received)
+        given, left = received[:_MOST_BYTES_AT_ONCE], received[_MOST_BYTES_AT_ONCE:]
+        self._received, self._received_bytes = [left] if left else [], len(left)
+        if self._is_paused and self._received_bytes <= _MOST_WAITING_BYTES:
             self._is_paused = False
             self._transport.resume_reading()
-        return received[0] if len(received) == 1 else b"".join(received)
+        return given
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():

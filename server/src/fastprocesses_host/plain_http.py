@@ -112,6 +112,7 @@ class PlainProtocol:
         self._unread_bytes = 0
         self._answer: _Answer | None = None
         self._is_over = False
+        self._has_left = False
         self._may_read = asyncio.Event()
         self._last_fields: tuple[bytes, Fields | None] = (b"", None)
 
@@ -127,6 +128,8 @@ class PlainProtocol:
             elif self._unread_bytes:
                 await self._refuse_half_body()
         elif isinstance(event, Closed):
+            self._has_left = True
+            self._may_read.set()
             await self._close_stream()
 
     async def stream_send(self, event: StreamEvent) -> None:
@@ -149,7 +152,7 @@ class PlainProtocol:
             await self._send(RawData(last))
 
     async def _read(self, data: bytes) -> None:
-        while data and not self._is_over:
+        while data and not (self._is_over or self._has_left):
             if self._stream is None:
                 data = await self._begin_exchange(data)
             elif self._unread_bytes:
