@@ -1,6 +1,7 @@
 """Requests that are read in few steps are answered as hypercorn answers them by h11, byte for byte."""
 
 import asyncio
+import socket
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -324,6 +325,35 @@ def test_nothing_is_begun_for_a_client_that_has_gone() -> None:
         may_go_on.set()
         await turns()
         assert (begun, server.connections) == (1, {})
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("lines", [b"", b"Connection: close\r\n"], ids=["plain", "by hypercorn"])
+def test_a_server_that_ends_waits_for_no_client_that_reads_nothing(lines: bytes) -> None:
+    async def scenario() -> None:
+        begun, ending = asyncio.Event(), asyncio.Event()
+
+        async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                (connection,) = server.connections
+                connection.pause_writing()
+                begun.set()
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        async def until() -> float:
+            await ending.wait()
+            return 0.0
+
+        server, listener = Server(stream, Config()), socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.serve(listener, until))
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n" + lines + b"\r\n")
+            await begun.wait()
+            ending.set()
+        writer.close()
 
     asyncio.run(scenario())
 

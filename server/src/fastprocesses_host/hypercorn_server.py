@@ -84,7 +84,8 @@ class Server:
     async def _last_answers(self, seconds: float) -> None:
         if self.connections:
             _, late = await asyncio.wait(self.connections.values(), timeout=seconds)
-            for task in late:
+            for connection, task in self.connections.items():
+                connection.abort()  # hypercorn answers for an application that is cancelled: that must not wait either
                 task.cancel()
             if late:
                 log.warning("answers were cut off", reason="their clients did not take them in time")
@@ -161,6 +162,10 @@ class Connection(asyncio.Protocol):
                 self._transport.write_eof()
             self._transport.close()
 
+    def abort(self) -> None:
+        """Close, whatever is still to be written."""
+        self._transport.abort()
+
     async def _serve(self) -> None:
         try:
             async with TaskGroup(self._loop) as tasks:
@@ -179,10 +184,10 @@ class Connection(asyncio.Protocol):
             self.close()
             await self._lost.wait()
         except asyncio.CancelledError:
-            self._transport.abort()
+            self.abort()
         except Exception:
             log.exception("a connection was given up")
-            self._transport.abort()
+            self.abort()
         finally:
             del self._server.connections[self]
 
