@@ -374,6 +374,33 @@ def test_a_head_is_refused_when_it_is_too_large_however_fast_it_comes(lines: byt
 
 
 @pytest.mark.parametrize(
+    "field",
+    [
+        (b"x", b"a\nb"),
+        (b"x", b"a\rb"),
+        (b"x", b"a\r\nSet-Cookie: b"),
+        (b"x", b"a\0"),
+        (b"x", b"a\vb"),
+        (b"x", b"a\fb"),
+        (b"x\ny", b"a"),
+        (b"x y", b"a"),
+        (b"x:", b"a"),
+        (b"content-length", b"-2"),
+        (b"content-length", b"two"),
+        (b"content-length", b"3"),
+        (b"transfer-encoding", b"gzip"),
+    ],
+)
+@pytest.mark.parametrize("start", [b"GET", b"HEAD"])
+def test_an_answer_that_is_not_one_of_http_is_not_sent(field: tuple[bytes, bytes], start: bytes) -> None:
+    request = [start + b" / HTTP/1.1\r\nHost: here\r\n\r\n"]
+    answers = [Answer(headers=((b"content-length", b"2"), field))]
+    said = by_ours(request, answers)
+    assert said.written.startswith(b"HTTP/1.1 500 ")
+    assert said == by_hypercorn(request, answers)
+
+
+@pytest.mark.parametrize(
     "lines",
     [
         b"Host: here\r\nAccept: */*\r\nUser-Agent: curl/8.5.0\r\n",

@@ -30,6 +30,8 @@ _HEAD: Final = re.compile(
 )
 _FIELD: Final = re.compile(rb"(" + _TOKEN + rb"+):([\t\x20-\x7e]*)\r\n")
 _LENGTH: Final = re.compile(rb"[0-9]{1,15}")
+_ANSWER_FIELDS: Final = re.compile(rb"(?:" + _TOKEN + rb"++: [^\0\n\v\f\r]*+\r\n)*+")
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _NEEDS_CARE: Final = frozenset({b"transfer-encoding", b"upgrade", b"expect", b"http2-settings"})
 
 
@@ -237,23 +239,24 @@ class _Answer:
         """Begin.
 
         Raises:
-            ValueError: a header would be more than a line.
+            ValueError: a header would be more than a line, or the length is not told clearly.
         """
-        values = {name.lower(): value for name, value in headers}
+        lowered = [(name.lower(), value) for name, value in headers]
+        values = dict(lowered)
         length = values.get(b"content-length")
+        framing = [name for name, _ in lowered if name in _FRAMING]
+        if framing not in ([], [b"content-length"]) or not _LENGTH.fullmatch(length or b"0"):
+            raise ValueError("The length of the answer is not told clearly.")
         has_body = not suppress_body(method, status)
         self._left_bytes = int(length or 0) if has_body else 0
         self.is_chunked = has_body and length is None
         self._keeps_alive = b"close" not in values.get(b"connection", b"").lower()
         if length is None and status not in {204, 304}:
             headers = [*headers, (b"Transfer-Encoding", b"chunked")]
-        self._head = b"HTTP/1.1 %d \r\n%b\r\n" % (
-            status,
-            b"".join([b"%b: %b\r\n" % field for field in headers]),
-        )
-        lines = len(headers) + 2
-        if self._head.count(b"\n") != lines or self._head.count(b"\r") != lines or b"\0" in self._head:
-            raise ValueError("A header of the answer has a line break in it.")
+        fields = b"".join([b"%b: %b\r\n" % field for field in headers])
+        if fields.count(b"\n") != len(headers) or not _ANSWER_FIELDS.fullmatch(fields):
+            raise ValueError("A header of the answer is not a line, or has no proper name.")
+        self._head = b"HTTP/1.1 %d \r\n%b\r\n" % (status, fields)
         self._has_ended = False
 
     @property
