@@ -31,7 +31,6 @@ _HEAD: Final = re.compile(
 _FIELD: Final = re.compile(rb"(" + _TOKEN + rb"+):([\t\x20-\x7e]*)\r\n")
 _LENGTH: Final = re.compile(rb"[0-9]{1,15}")
 _ANSWER_FIELDS: Final = re.compile(rb"(?:" + _TOKEN + rb"++: [^\0\n\v\f\r]*+\r\n)*+")
-_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _NEEDS_CARE: Final = frozenset({b"transfer-encoding", b"upgrade", b"expect", b"http2-settings"})
 
 
@@ -241,12 +240,18 @@ class _Answer:
         Raises:
             ValueError: a header would be more than a line, or the length is not told clearly.
         """
-        lowered = [(name.lower(), value) for name, value in headers]
-        values = dict(lowered)
+        values = {name.lower(): value for name, value in headers}
         length = values.get(b"content-length")
-        framing = [name for name, _ in lowered if name in _FRAMING]
-        if framing not in ([], [b"content-length"]) or not _LENGTH.fullmatch(length or b"0"):
+        if length is not None and (
+            not _LENGTH.fullmatch(length)
+            or (
+                len(values) < len(headers)
+                and [name.lower() for name, _ in headers].count(b"content-length") > 1
+            )
+        ):
             raise ValueError("The length of the answer is not told clearly.")
+        if b"transfer-encoding" in values:
+            raise ValueError("How the answer is transferred is not the application's to tell.")
         has_body = not suppress_body(method, status)
         self._left_bytes = int(length or 0) if has_body else 0
         self.is_chunked = has_body and length is None
