@@ -1,6 +1,7 @@
 """Requests that are read in few steps are answered as hypercorn answers them by h11, byte for byte."""
 
 import asyncio
+import socket
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -13,7 +14,7 @@ from hypercorn.config import Config
 from hypercorn.events import RawData
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 KEEP_ALIVE_REQUESTS = 4
 
@@ -295,6 +296,108 @@ def test_every_head_leaves_at_once_where_nobody_knows_when_the_body_comes() -> N
         assert line.written.endswith(b"\r\n\r\n0\r\n\r\n")
 
     asyncio.run(scenario())
+
+
+async def connected(app: ASGIApp) -> tuple[Server, Connection, Line]:
+    line, server = Line(), Server(app, Config())
+    line.connection = connection = Connection(server)
+    connection.connection_made(line)  # type: ignore[arg-type]
+    await turns()
+    return server, connection, line
+
+
+def test_nothing_is_begun_for_a_client_that_has_gone() -> None:
+    async def scenario() -> None:
+        begun, may_go_on = 0, asyncio.Event()
+
+        async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+            nonlocal begun
+            begun += 1
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await may_go_on.wait()
+            await send({"type": "http.response.body", "body": b"a", "more_body": True})
+
+        server, connection, line = await connected(stream)
+        connection.data_received(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" * 2)
+        await turns()
+        line.close()
+        await turns()
+        may_go_on.set()
+        await turns()
+        assert (begun, server.connections) == (1, {})
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("lines", [b"", b"Connection: close\r\n"], ids=["plain", "by hypercorn"])
+def test_a_server_that_ends_waits_for_no_client_that_reads_nothing(lines: bytes) -> None:
+    async def scenario() -> None:
+        begun, ending = asyncio.Event(), asyncio.Event()
+
+        async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                (connection,) = server.connections
+                connection.pause_writing()
+                begun.set()
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        async def until() -> float:
+            await ending.wait()
+            return 0.0
+
+        server, listener = Server(stream, Config()), socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.serve(listener, until))
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n" + lines + b"\r\n")
+            await begun.wait()
+            ending.set()
+        writer.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("lines", [b"", b"Connection: close\r\n"], ids=["plain", "by hypercorn"])
+def test_a_head_is_refused_when_it_is_too_large_however_fast_it_comes(lines: bytes) -> None:
+    async def scenario() -> None:
+        app = Application([])
+        _, connection, line = await connected(app)
+        connection.data_received(
+            b"GET / HTTP/1.1\r\nHost: here\r\n" + lines + b"X: " + b"x" * 70_000 + b"\r\n\r\n"
+        )
+        await turns()
+        assert line.written.startswith(b"HTTP/1.1 431 ")
+        assert not app.asked
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        (b"x", b"a\nb"),
+        (b"x", b"a\rb"),
+        (b"x", b"a\r\nSet-Cookie: b"),
+        (b"x", b"a\0"),
+        (b"x", b"a\vb"),
+        (b"x", b"a\fb"),
+        (b"x\ny", b"a"),
+        (b"x y", b"a"),
+        (b"x:", b"a"),
+        (b"content-length", b"-2"),
+        (b"content-length", b"two"),
+        (b"content-length", b"3"),
+        (b"transfer-encoding", b"gzip"),
+    ],
+)
+@pytest.mark.parametrize("start", [b"GET", b"HEAD"])
+def test_an_answer_that_is_not_one_of_http_is_not_sent(field: tuple[bytes, bytes], start: bytes) -> None:
+    request = [start + b" / HTTP/1.1\r\nHost: here\r\n\r\n"]
+    answers = [Answer(headers=((b"content-length", b"2"), field))]
+    said = by_ours(request, answers)
+    assert said.written.startswith(b"HTTP/1.1 500 ")
+    assert said == by_hypercorn(request, answers)
 
 
 @pytest.mark.parametrize(

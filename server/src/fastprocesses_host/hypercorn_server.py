@@ -27,6 +27,8 @@ from fastprocesses_host.logs import get_logger
 from fastprocesses_host.plain_http import NotPlainError, PlainProtocol
 
 _MOST_WAITING_BYTES = 65_536
+_MOST_BYTES_AT_ONCE = 65_536
+"""What is read in one step, as hypercorn has it: a head that takes more is refused, however fast it comes."""
 _LONGEST_LOOK_SECONDS = 5.0
 """Idle connections are looked for so often; more often, where they are not to be idle for as long."""
 _SHORTEST_LOOK_SECONDS = 0.05
@@ -82,7 +84,8 @@ class Server:
     async def _last_answers(self, seconds: float) -> None:
         if self.connections:
             _, late = await asyncio.wait(self.connections.values(), timeout=seconds)
-            for task in late:
+            for connection, task in self.connections.items():
+                connection.abort()  # hypercorn answers for an application that is cancelled: that must not wait either
                 task.cancel()
             if late:
                 log.warning("answers were cut off", reason="their clients did not take them in time")
@@ -159,6 +162,10 @@ class Connection(asyncio.Protocol):
                 self._transport.write_eof()
             self._transport.close()
 
+    def abort(self) -> None:
+        """Close, whatever is still to be written."""
+        self._transport.abort()
+
     async def _serve(self) -> None:
         try:
             async with TaskGroup(self._loop) as tasks:
@@ -172,10 +179,10 @@ class Connection(asyncio.Protocol):
             self.close()
             await self._lost.wait()
         except asyncio.CancelledError:
-            self._transport.abort()
+            self.abort()
         except Exception:
             log.exception("a connection was given up")
-            self._transport.abort()
+            self.abort()
         finally:
             del self._server.connections[self]
 
@@ -201,17 +208,19 @@ class Connection(asyncio.Protocol):
         return server.app, server.config, server.context, tasks, state, False, client, local, self._send
 
     async def _next(self) -> bytes:
-        """Give what came since the last time; nothing at the end."""
+        """Give what came next; nothing at the end."""
         while not self._received:
             if self._has_ended:
                 return b""
             self._reader = self._loop.create_future()
             await self._reader
-        received, self._received, self._received_bytes = self._received, [], 0
-        if self._is_paused:
+        received = self._received[0] if len(self._received) == 1 else b"".join(self._received)
+        given, left = received[:_MOST_BYTES_AT_ONCE], received[_MOST_BYTES_AT_ONCE:]
+        self._received, self._received_bytes = [left] if left else [], len(left)
+        if self._is_paused and self._received_bytes <= _MOST_WAITING_BYTES:
             self._is_paused = False
             self._transport.resume_reading()
-        return received[0] if len(received) == 1 else b"".join(received)
+        return given
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():

@@ -30,6 +30,7 @@ _HEAD: Final = re.compile(
 )
 _FIELD: Final = re.compile(rb"(" + _TOKEN + rb"+):([\t\x20-\x7e]*)\r\n")
 _LENGTH: Final = re.compile(rb"[0-9]{1,15}")
+_ANSWER_FIELDS: Final = re.compile(rb"(?:" + _TOKEN + rb"++: [^\0\n\v\f\r]*+\r\n)*+")
 _NEEDS_CARE: Final = frozenset({b"transfer-encoding", b"upgrade", b"expect", b"http2-settings"})
 
 
@@ -112,6 +113,7 @@ class PlainProtocol:
         self._unread_bytes = 0
         self._answer: _Answer | None = None
         self._is_over = False
+        self._has_left = False
         self._may_read = asyncio.Event()
         self._last_fields: tuple[bytes, Fields | None] = (b"", None)
 
@@ -127,6 +129,8 @@ class PlainProtocol:
             elif self._unread_bytes:
                 await self._refuse_half_body()
         elif isinstance(event, Closed):
+            self._has_left = True
+            self._may_read.set()
             await self._close_stream()
 
     async def stream_send(self, event: StreamEvent) -> None:
@@ -149,7 +153,7 @@ class PlainProtocol:
             await self._send(RawData(last))
 
     async def _read(self, data: bytes) -> None:
-        while data and not self._is_over:
+        while data and not (self._is_over or self._has_left):
             if self._stream is None:
                 data = await self._begin_exchange(data)
             elif self._unread_bytes:
@@ -234,23 +238,30 @@ class _Answer:
         """Begin.
 
         Raises:
-            ValueError: a header would be more than a line.
+            ValueError: a header would be more than a line, or the length is not told clearly.
         """
         values = {name.lower(): value for name, value in headers}
         length = values.get(b"content-length")
+        if length is not None and (
+            not _LENGTH.fullmatch(length)
+            or (
+                len(values) < len(headers)
+                and [name.lower() for name, _ in headers].count(b"content-length") > 1
+            )
+        ):
+            raise ValueError("The length of the answer is not told clearly.")
+        if b"transfer-encoding" in values:
+            raise ValueError("How the answer is transferred is not the application's to tell.")
         has_body = not suppress_body(method, status)
         self._left_bytes = int(length or 0) if has_body else 0
         self.is_chunked = has_body and length is None
         self._keeps_alive = b"close" not in values.get(b"connection", b"").lower()
         if length is None and status not in {204, 304}:
             headers = [*headers, (b"Transfer-Encoding", b"chunked")]
-        self._head = b"HTTP/1.1 %d \r\n%b\r\n" % (
-            status,
-            b"".join([b"%b: %b\r\n" % field for field in headers]),
-        )
-        lines = len(headers) + 2
-        if self._head.count(b"\n") != lines or self._head.count(b"\r") != lines or b"\0" in self._head:
-            raise ValueError("A header of the answer has a line break in it.")
+        fields = b"".join([b"%b: %b\r\n" % field for field in headers])
+        if fields.count(b"\n") != len(headers) or not _ANSWER_FIELDS.fullmatch(fields):
+            raise ValueError("A header of the answer is not a line, or has no proper name.")
+        self._head = b"HTTP/1.1 %d \r\n%b\r\n" % (status, fields)
         self._has_ended = False
 
     @property
