@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from tests.support import content_of
+
 TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = {**TUS, "Content-Type": "application/offset+octet-stream"}
 
@@ -35,7 +37,7 @@ def offset_of(client: TestClient, path: str) -> int:
 
 
 def files_of(folder: Path) -> list[bytes]:
-    return [file.read_bytes() for file in (folder / "values").rglob("*") if file.is_file()]
+    return [content_of(file) for file in (folder / "values").rglob("*") if file.is_file()]
 
 
 def test_what_is_possible_is_told(opened):
