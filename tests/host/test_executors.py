@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -40,17 +41,20 @@ def executors() -> Iterator[Executors]:
 
 def test_the_executor_used_last_is_taken_first(executors: Executors) -> None:
     """It has most in the caches of the processor, and the others may go when there are too many."""
-    first, second = executors.take(SOURCE), executors.take(SOURCE)
+    asked = []
+    take = partial(executors.take, SOURCE, lambda: asked.append(len(asked)))
+    first, second = take(), take()
     executors.give_back(first, SOURCE)
     executors.give_back(second, SOURCE)
     for _ in range(3):
-        assert executors.take(SOURCE) is second
+        assert take() is second
         executors.give_back(second, SOURCE)
-    assert executors.take(SOURCE) is second
-    assert executors.take(SOURCE) is first
+    assert take() is second
+    assert take() is first
     executors.give_back(second, SOURCE)
     executors.give_back(first, SOURCE)
-    assert executors.take(SOURCE) is first
+    assert take() is first
+    assert asked == [0, 1]  # while each was started
 
 
 @pytest.fixture
@@ -86,12 +90,29 @@ def test_a_job_is_stopped_in_its_first_moment(executor: tuple[Executor, socket.s
 
     peer = threading.Thread(target=stop_at_once)
     peer.start()
-    attempt = Attempt(run, ours, Settings(cancel_grace_seconds=30), 2**30, SOURCE)
-    order = Execute("job", "claim", SOURCE, "", "", "again", {}, None, {}, str(ours.workdir), 1024)
+    attempt = Attempt(run, Settings(cancel_grace_seconds=30), 2**30, SOURCE, ours)
+    order = order_of(ours)
     assert attempt.watch(order) == Stopped("dismissed")
     peer.join()
     assert got == [order, Cancel("job", "claim")]
     assert not attempt.is_reusable
+
+
+def test_what_was_left_undone_is_done_while_the_executor_is_at_work(
+    executor: tuple[Executor, socket.socket],
+) -> None:
+    ours, theirs = executor
+    ours.sources.add(SOURCE)
+    run = run_of("claim")
+    got: list[AnyFrame] = []
+
+    def answer() -> None:
+        got.extend(FrameReader().feed(theirs.recv(65536)))  # there already, or this would never end
+        theirs.sendall(RESULT)
+
+    run.later.put(answer)
+    watched(ours, run)
+    assert got == [order_of(ours)]
 
 
 RESULT = encode_frame(Result("job", "claim", {}))
@@ -103,9 +124,12 @@ def texts(run: Run) -> list[str]:
 
 
 def watched(ours: Executor, run: Run) -> None:
-    attempt = Attempt(run, ours, Settings(), 2**30, SOURCE)
-    order = Execute("job", "claim", SOURCE, "", "", "again", {}, None, {}, str(ours.workdir), 1024)
-    assert attempt.watch(order) == Succeeded({})
+    attempt = Attempt(run, Settings(), 2**30, SOURCE, ours)
+    assert attempt.watch(order_of(ours)) == Succeeded({})
+
+
+def order_of(ours: Executor) -> Execute:
+    return Execute("job", "claim", SOURCE, "", "", "again", {}, None, {}, str(ours.workdir), 1024)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +138,7 @@ def watched(ours: Executor, run: Run) -> None:
         ["print", RESULT],
         ["print", PROGRESS + RESULT],
         [PROGRESS, "print", RESULT],
-        [RESULT[:5], "print", RESULT[5:]],
+        ["print", RESULT[:5], RESULT[5:]],
         ["print", PROGRESS, RESULT],
     ],
 )

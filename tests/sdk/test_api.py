@@ -18,12 +18,24 @@ def test_everything_listed_is_there_and_documented():
             assert value.__doc__, name
 
 
+def test_it_tells_what_it_has_before_that_is_imported():
+    code = "import sys, fastprocesses_sdk as fp; sys.exit(not {*fp.__all__, 'testing'} <= {*dir(fp)})"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    with pytest.raises(AttributeError, match="nothing_of_it"):
+        _ = fp.nothing_of_it
+
+
 def test_the_version_is_that_of_the_distribution():
     assert fp.__version__ == importlib.metadata.version("fastprocesses-sdk")
 
 
 @pytest.mark.parametrize(
-    "module", ["asyncio", "docstring_parser", "subprocess", "importlib.metadata", "numpy", "jsonschema"]
+    "module",
+    [
+        *("asyncio", "docstring_parser", "subprocess", "importlib.metadata", "numpy", "jsonschema"),
+        *("msgspec", "pluggy"),  # children of the server need some of its modules, and no process
+    ],
 )
 def test_importing_the_sdk_leaves_out_what_is_slow(module):
     code = f"import sys, fastprocesses_sdk; sys.exit({module!r} in sys.modules)"
@@ -69,6 +81,7 @@ def test_type_checkers_see_the_signature(tmp_path):
         "turn(a='a', b=1)\n"
         "Both()\n"
         "fp.process(timeout='1')\n"
+        "fp.proces\n"
     )
     api = pytest.importorskip("mypy.api")
 
@@ -83,4 +96,10 @@ def test_type_checkers_see_the_signature(tmp_path):
         'Revealed type is "str | None"',
     ]
     errors = [int(line.split(":")[1]) for line in told.splitlines() if ": error:" in line]
-    assert errors == [14, 15, 16, 17]
+    assert errors == [14, 15, 16, 17, 18]
+
+
+@pytest.mark.parametrize("module", ["errors", "types", "settings"])
+def test_a_module_of_public_names_is_there_whatever_was_imported_before(module):
+    code = f"import fastprocesses_sdk as fp; assert fp.{module}.__name__ == 'fastprocesses_sdk.{module}'"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

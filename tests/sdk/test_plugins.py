@@ -281,6 +281,17 @@ def test_a_plugin_for_another_sdk_is_not_even_imported(wanting, wanted):
     assert (folder / f"imported-{number}").exists() == (not expected)
 
 
+def test_libraries_compute_in_one_thread_while_plugins_are_loaded_unless_told(tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setenv("MKL_NUM_THREADS", "3")
+    told = "os.environ['OPENBLAS_NUM_THREADS'] + ' and ' + os.environ['MKL_NUM_THREADS']"
+    install(tmp_path, "asks", f"import os\nraise ValueError({told})")
+
+    reasons = [plugin.reason for plugin in discovered(tmp_path, 30).plugins]
+
+    assert any("1 and 3" in reason for reason in reasons), reasons
+
+
 def test_while_one_takes_long_the_others_are_loaded(tmp_path):
     """Three wait until the last one is imported."""
     mark = str(tmp_path / "mark")

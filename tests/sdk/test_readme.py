@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from fastprocesses_sdk import NO_JOB, Feature, FeatureCollection, Job, ProcessError
 from fastprocesses_sdk.configured import GivenSettings, PluginSettings
-from fastprocesses_sdk.plugins import GROUP, load_plugin
+from fastprocesses_sdk.installed import GROUP
+from fastprocesses_sdk.plugins import load_plugin
 from fastprocesses_sdk.schemes import declared_schemes
 from fastprocesses_sdk.starting import start
 from fastprocesses_sdk.values import InputValue

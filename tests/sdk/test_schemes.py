@@ -7,7 +7,8 @@ import pytest
 from fastprocesses_sdk.configured import GivenSettings
 from fastprocesses_sdk.conflicts import settled, standing_of
 from fastprocesses_sdk.description import PluginRecord
-from fastprocesses_sdk.plugins import InstalledPlugin, describe_plugin
+from fastprocesses_sdk.installed import InstalledPlugin
+from fastprocesses_sdk.plugins import describe_plugin
 from fastprocesses_sdk.schemes import ReferenceScheme
 
 

@@ -17,10 +17,10 @@ import msgspec
 from fastprocesses_sdk import __version__
 from fastprocesses_sdk.configured import ENVIRONMENT_PREFIX, OperatorSettings
 from fastprocesses_sdk.conflicts import settled
-from fastprocesses_sdk.description import Discovery, PluginRecord
+from fastprocesses_sdk.description import Discovery
+from fastprocesses_sdk.installed import installed_plugins
 from fastprocesses_sdk.lifeline import end_with_parent
 from fastprocesses_sdk.loading import Loading
-from fastprocesses_sdk.plugins import installed_plugins
 
 LOAD_SECONDS = 30.0
 
@@ -76,6 +76,22 @@ def discover_all(
         ) from error
 
 
+def discover_here(
+    *, load_seconds: float, settings: OperatorSettings, environ: Mapping[str, str]
+) -> Discovery:
+    """Do as `discover_all` for this environment: with a process less, whose start would take a tenth of a second.
+
+    Plugins are still imported in children alone.
+
+    Args:
+        load_seconds: How long loading one plugin may take.
+        settings: What the operator set for the plugins.
+        environ: Environment variables of the children.
+    """
+    records = Loading(installed_plugins(), load_seconds, settings, environ).records()
+    return Discovery(sdk_version=__version__, python_version=platform.python_version(), plugins=records)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
@@ -93,8 +109,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     end_with_parent()
     settings = _operator_settings(is_told=asked.settings)
-    records = Loading(installed_plugins(), asked.load_seconds, settings).records()
-    document = msgspec.json.encode(_discovery(records if asked.all else settled(records)))
+    found = discover_here(load_seconds=asked.load_seconds, settings=settings, environ=os.environ)
+    if not asked.all:
+        found = msgspec.structs.replace(found, plugins=settled(found.plugins))
+    document = msgspec.json.encode(found)
     sys.stdout.buffer.write(document + b"\n")
     sys.stdout.buffer.flush()
 
@@ -108,10 +126,6 @@ def _operator_settings(*, is_told: bool) -> OperatorSettings:
     for name in [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]:
         del os.environ[name]
     return settings
-
-
-def _discovery(plugins: list[PluginRecord]) -> Discovery:
-    return Discovery(sdk_version=__version__, python_version=platform.python_version(), plugins=plugins)
 
 
 if __name__ == "__main__":

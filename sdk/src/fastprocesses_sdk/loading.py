@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from typing import IO
 
 import msgspec
@@ -18,8 +19,8 @@ from msgspec import Struct
 from fastprocesses_sdk.children import HAS_GROUPS, end_family, how_it_ended
 from fastprocesses_sdk.configured import GivenSettings, OperatorSettings
 from fastprocesses_sdk.description import PluginRecord
+from fastprocesses_sdk.installed import InstalledPlugin
 from fastprocesses_sdk.lifeline import end_with_parent
-from fastprocesses_sdk.plugins import InstalledPlugin, describe_plugin
 
 START_SECONDS = 30.0
 """How long an interpreter may take to come up."""
@@ -27,6 +28,10 @@ _SLOW_SECONDS = 1.0
 """When no plugin was loaded for so long, another child goes on with the next ones."""
 _MOST_CHILDREN = 8
 _LENGTH = struct.Struct("<I")
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
+)
+"""What libraries start for computing waits busily, on cores that others need while a service starts."""
 _WHERE = "`python -X faulthandler -c 'import ...'` shows where"
 
 
@@ -40,11 +45,16 @@ class Loading:
     """
 
     def __init__(
-        self, plugins: list[InstalledPlugin], load_seconds: float, settings: OperatorSettings
+        self,
+        plugins: list[InstalledPlugin],
+        load_seconds: float,
+        settings: OperatorSettings,
+        environ: Mapping[str, str],
     ) -> None:
         self._plugins = plugins
         self._load_seconds = load_seconds
         self._settings = settings
+        self._environ = _ONE_THREAD | dict(environ)
         self._changed = threading.Condition()
         self._next = 0
         self._records: dict[int, PluginRecord] = {}
@@ -94,7 +104,7 @@ class Loading:
         while True:
             is_alone = child is None
             try:
-                child = child or _Child()
+                child = child or _Child(self._environ)
                 record = child.load(_Order(plugin, self._settings.of(plugin.name)), self._load_seconds)
             except OSError as error:
                 if child is not None:
@@ -130,10 +140,10 @@ class _Order(Struct, frozen=True):
 class _Child:
     """A child that imports plugins and tells of each in a line."""
 
-    def __init__(self) -> None:
+    def __init__(self, environ: Mapping[str, str]) -> None:
         command = [sys.executable, "-P", "-m", "fastprocesses_sdk.loading"]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=HAS_GROUPS
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, start_new_session=HAS_GROUPS
         )
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         assert self._process.stdout is not None
@@ -204,6 +214,8 @@ class _Child:
 def main() -> None:
     """Load the plugins told on standard input and tell of each in a line. Does not return."""
     end_with_parent()
+    from fastprocesses_sdk.plugins import describe_plugin  # nothing that the parent needs
+
     orders, told = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

@@ -12,10 +12,9 @@ from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 from pluggy import PluginManager, PluginValidationError
 
 from fastprocesses_sdk import __version__, hooks
@@ -24,69 +23,16 @@ from fastprocesses_sdk.declare import declare
 from fastprocesses_sdk.described import is_described
 from fastprocesses_sdk.description import PluginRecord, ProcessRecord
 from fastprocesses_sdk.errors import DeclarationError, PluginError, told
+from fastprocesses_sdk.installed import InstalledPlugin
 from fastprocesses_sdk.processes import Process
 from fastprocesses_sdk.schemes import ReferenceScheme, declared_schemes
 from fastprocesses_sdk.starting import settings_types
 
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
-GROUP = "fastprocesses.processes"
 HOOK = hooks.fastprocesses_processes.__name__
 MAX_DESCRIPTION_BYTES = 1 << 20
 """Of one process; what is larger carries data that belongs elsewhere."""
 MAX_PROCESSES = 10_000
 """Of one plugin."""
-
-
-class InstalledPlugin(Struct, frozen=True, kw_only=True):
-    """An entry point, as its distribution tells it, without importing anything."""
-
-    name: str
-    distribution: str
-    version: str
-    source: str
-    requires: tuple[str, ...] = ()
-    """What its distribution needs, as its metadata tells it."""
-
-    def record(
-        self,
-        state: Literal["loaded", "quarantined"],
-        *,
-        reason: str = "",
-        processes: Iterable[ProcessRecord] = (),
-        reference_schemes: Iterable[str] = (),
-    ) -> PluginRecord:
-        """Tell what became of it."""
-        return PluginRecord(
-            name=self.name,
-            distribution=self.distribution,
-            version=self.version,
-            source=self.source,
-            state=state,
-            reason=reason,
-            processes=list(processes),
-            reference_schemes=list(reference_schemes),
-        )
-
-
-def installed_plugins() -> list[InstalledPlugin]:
-    """Return all plugins of this environment, by distribution and name. Imports none."""
-    from importlib.metadata import entry_points  # an executor runs plugins without looking for any
-
-    found = [_installed(entry_point) for entry_point in entry_points(group=GROUP)]
-    return sorted(set(found), key=lambda plugin: (plugin.distribution, plugin.name, plugin.source))
-
-
-def _installed(entry_point: "EntryPoint") -> InstalledPlugin:
-    distribution = entry_point.dist
-    return InstalledPlugin(
-        name=entry_point.name,
-        distribution=(distribution.metadata["Name"] or "") if distribution else "",
-        version=(distribution.metadata["Version"] or "") if distribution else "",
-        source=entry_point.value,
-        requires=tuple((distribution.requires if distribution else None) or ()),
-    )
 
 
 def describe_plugin(plugin: InstalledPlugin, given: GivenSettings | None = None) -> PluginRecord:

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import msgspec
 
-from fastprocesses_sdk.plugins import GROUP
+from fastprocesses_sdk.installed import GROUP
 from fastprocesses_sdk.testing.encoding import sent_value
 from fastprocesses_sdk.testing.outcomes import Run
 
