@@ -15,13 +15,13 @@ from typing import Any, cast
 
 import msgspec
 import redis
-from fastprocesses_host.ogc.jobs import AskedResults, Job, JobProblem, OutputValue
+from fastprocesses_host.ogc.jobs import AskedResults, Job, JobProblem, OutputValue, Status
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.store import operations
 from fastprocesses_host.store.client import Store
 from fastprocesses_host.store.ids import JobIds
 from fastprocesses_host.store.keys import Keys
-from fastprocesses_host.store.records import Limits, NewJob, StoredInput
+from fastprocesses_host.store.records import Limits, NewJob, StoredInput, Told, told_field
 
 ENDS = (("successful", 80), ("failed", 15), ("dismissed", 5))
 """How jobs end, and how many in a hundred."""
@@ -239,7 +239,6 @@ def _run_one(store: Store, kind: Kind, ttl_seconds: float) -> Job:
 def _finish(job_id: str, claim: str, end: str) -> operations.Operation[operations.Finished]:
     """Give the end of a run as a worker writes it."""
     fields: dict[str, operations.Argument] = {}
-    values: dict[str, bytes] = {}
     if end == "failed":
         problem = JobProblem(detail="The process exited with code 3.")
         fields = {"rc": "crashed", "pb": msgspec.json.encode(problem)}
@@ -248,9 +247,11 @@ def _finish(job_id: str, claim: str, end: str) -> operations.Operation[operation
             name: OutputValue(form="json", media_type="application/json", length=len(value))
             for name, value in RESULT.items()
         }
-        fields, values = {"out": msgspec.json.encode(outputs), "pr": 100}, RESULT
+        told = told_field(Told(Status.SUCCESSFUL, outputs, RESULT), listed=True)
+        assert told is not None, "so little is in the record"
+        fields = {"res": told, "pr": 100}
     status = cast("operations.Final", end)
-    return operations.finish(job_id, claim, status, fields=fields, values=values, max_log_lines=1000)
+    return operations.finish(job_id, claim, status, fields=fields, max_log_lines=1000)
 
 
 def _pass_ms() -> None:

@@ -5,14 +5,15 @@ import time
 
 import dramatiq
 import pytest
+import redis
 from dramatiq.brokers.redis import RedisBroker
 from fastprocesses_host.ogc.job_filters import JobFilters
 from fastprocesses_host.ogc.jobs import Status
 from fastprocesses_host.store import operations
-from fastprocesses_host.store.client import Store, StoreFull
+from fastprocesses_host.store.client import Store, StoreFull, _told
 from fastprocesses_host.store.ids import JobIds, created_ms
 from fastprocesses_host.store.operations import QueueLimits
-from fastprocesses_host.store.records import NewJob, StoredInput, Told, decode_told, encode_told
+from fastprocesses_host.store.records import NewJob, StoredInput, Told, decode_told, encode_told, told_field
 from msgspec.structs import replace
 
 from tests.store.steps import (
@@ -73,6 +74,56 @@ def test_what_is_done_twice_is_done_once(store: Store) -> None:
     assert dismiss(store, job.id, "t1").outcome == "removed"
     assert dismiss(store, job.id, "t2").outcome == "tombstone"
     assert store.run(operations.job(job.id)) == "tombstone"
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_job_that_is_known_is_accepted_whatever_has_become_of_it(store: Store, listed: bool) -> None:
+    only = QueueLimits(jobs=1, of_caller=1, of_process=1)
+    job, other = new_job(store, listed=listed), new_job(store, listed=listed)
+    for _ in range(2):  # the second time there is no room for another one
+        assert store.run(operations.accept(job, {}, limits=only)).outcome == "ok"
+    assert store.run(operations.accept(other, {}, limits=only)).outcome == "full"
+    assert taken(store) == job.id
+    assert finish(store, job.id) == "ok"
+    assert store.run(operations.accept(job, {}, limits=only)).outcome == "ok"
+    assert read(store, job.id).status == Status.SUCCESSFUL
+    assert taken(store, "c2") is None
+
+
+@pytest.mark.parametrize("size", [10, 300])
+@pytest.mark.parametrize("listed", [True, False])
+def test_small_values_are_a_field_of_the_record(store: Store, listed: bool, size: int) -> None:
+    job_id = accept(store, listed=listed)
+    claimed = take(store)
+    assert claimed is not None
+    assert not claimed.has_values_apart
+    told = told_field(Told(Status.SUCCESSFUL, values={"message": b"1" * size}), listed=listed)
+    assert (told is None) == (listed and size > 250)
+    if told is not None:
+        store.run(
+            operations.finish(job_id, "c1", "successful", fields={"res": told}, values={}, max_log_lines=1)
+        )
+        assert read(store, job_id).values == {"message": b"1" * size}
+        assert store.redis.exists(store.keys.values(job_id)) == 0
+
+
+def test_values_that_expire_before_their_job_lie_apart(store: Store) -> None:
+    accept(store, results_ttl_seconds=1)
+    claimed = take(store)
+    assert claimed is not None
+    assert claimed.has_values_apart
+
+
+def test_the_values_of_a_job_that_was_accepted_before_lie_apart(store: Store) -> None:
+    """Its results may be kept for less than itself, and hosts of then read them."""
+    job_id = accept(store)
+    key = store.keys.job(job_id)
+    store.redis.hdel(key, "t", "d")
+    fields = {"p": "echo", "q": QUEUE, "ti": 10000, "tt": 60000, "mq": 60000, "kr": 1}
+    store.redis.hset(key, mapping=fields)
+    claimed = take(store)
+    assert claimed is not None
+    assert (claimed.job_id, claimed.has_values_apart) == (job_id, True)
 
 
 def test_a_lost_answer_of_take_loses_no_job(store: Store) -> None:
@@ -562,9 +613,15 @@ def test_a_full_store_refuses_new_jobs_and_finishes_old_ones(own_store: StoreSer
     store = Store(own_store.url, Keys.of("full"))
     running, waiting, last = accept(store), accept(store), accept(store)
     assert taken(store) == running
+    known = [new_job(store, queue="other", listed=listed) for listed in (True, False)]
+    for job in known:
+        store.run(operations.accept(job, {}, limits=MANY))
     store.redis.config_set("maxmemory", 1)
-    with pytest.raises(StoreFull):
-        accept(store)
+    for listed in (True, False):
+        with pytest.raises(StoreFull):
+            accept(store, listed=listed)
+    for job in known:  # the answer was lost, and the store has become full meanwhile
+        assert store.run(operations.accept(job, {}, limits=MANY)).outcome == "ok"
     assert taken(store, is_again=True) == running
     assert taken(store, "c2") == waiting
     assert taken(store, "c2", is_again=True) == waiting
@@ -581,6 +638,18 @@ def test_a_full_store_refuses_new_jobs_and_finishes_old_ones(own_store: StoreSer
     assert release(store, waiting, "c2", untouched=True) == "ok"
     assert dismiss(store, waiting, "t").outcome == "ok"
     store.close()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "OOM command not allowed when used memory > 'maxmemory'.",
+        "@user_script: 114: -OOM command not allowed when used memory > 'maxmemory'.",
+        "ERR Error running script (call to f_1): @user_script:9: @user_script: 9: -OOM command not allowed",
+    ],
+)
+def test_every_store_s_words_for_being_full_are_known(words: str) -> None:
+    assert isinstance(_told(redis.ResponseError(words)), StoreFull)
 
 
 def test_scripts_survive_that_the_store_forgets_them(store: Store) -> None:

@@ -4,7 +4,8 @@ import re
 from importlib import resources
 
 import pytest
-from fastprocesses_host.store.script_files import script_text
+from fastprocesses_host.store.records import Terms
+from fastprocesses_host.store.script_files import JOB_FIELDS, script_source, script_text
 
 FILES = sorted(
     file.name.removesuffix(".lua")
@@ -15,7 +16,7 @@ NO_CODE = re.compile(r"'(?:[^'\\]|\\.)*'|--[^\n]*")
 
 
 def code_of(script: str) -> str:
-    return NO_CODE.sub("''", script_text(script).decode())
+    return NO_CODE.sub("''", script_source(script).decode())
 
 
 def shared_names() -> set[str]:
@@ -48,5 +49,29 @@ def test_what_a_script_uses_is_defined_above(script: str) -> None:
 
 def test_a_script_has_no_more_than_it_needs() -> None:
     assert set(definitions(code_of("job"))) == {"P", "job_key", "record"}
-    assert "function subscribers" in script_text("finish").decode()
-    assert "function subscribers" not in script_text("accept").decode()
+    assert "function subscribers" in script_source("finish").decode()
+    assert "function subscribers" not in script_source("accept").decode()
+
+
+def sent(script: str) -> str:
+    return NO_CODE.sub("''", script_text(script).decode())
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_is_sent_with_places_in_place_of_names(script: str) -> None:
+    assert re.findall(r"\b(?:job|run|follower)\.\w+", sent(script)) == []
+    functions = {name for name in shared_names() if f"function {name}(" in code_of(script)}
+    for name in functions - set(re.findall(r"^local function (\w+)", sent(script), re.MULTILINE)):
+        assert re.findall(rf"(?<![.:\w]){name}\b", sent(script)) == [], name
+
+
+def test_no_name_of_a_shared_function_is_that_of_something_else_too() -> None:
+    own = re.compile(r"(?:local |for |function[^(\n]*\()([\w, ]+)")
+    for script in SCRIPTS:
+        names = shared_names() & set(re.findall(r"function (\w+)\(", code_of(script)))
+        for match in own.finditer(re.sub(r"local function \w+", "function", code_of(script))):
+            assert not names & {name.strip() for name in match[1].split(",")}, (script, match[0])
+
+
+def test_the_terms_are_the_last_fields_of_a_job() -> None:
+    assert len(JOB_FIELDS) - JOB_FIELDS.index("process") == len(Terms.__struct_fields__)

@@ -29,13 +29,40 @@ _AWAY_SECONDS = 0.3
 log = get_logger()
 
 
+class Claims:
+    """The rights to jobs that a worker process makes.
+
+    Attributes:
+        unheard: Those under which a job may have been taken, by an answer that is still to come.
+    """
+
+    def __init__(self, worker_id: str) -> None:
+        self.unheard: set[str] = set()
+        self._start = f"{worker_id}."
+        self._counts = itertools.count(1)
+
+    def new(self) -> str:
+        """Give the right to a job that is to be taken; it counts as unheard until `heard`.
+
+        A count makes it unique, as no other worker has, or had, the id.
+        """
+        claim = f"{self._start}{next(self._counts)}"
+        self.unheard.add(claim)
+        return claim
+
+    def heard(self, claim: str) -> None:
+        """Count a claim as answered: a job came with it, or none."""
+        self.unheard.discard(claim)
+
+
 class QueueBroker(RedisBroker):
     """The broker of one worker process.
 
     Attributes:
         worker_id: Name under which this process takes jobs and ticks.
         taken: Jobs that were taken and whose runs have not begun yet.
-        unheard: Claims under which a job may have been taken, by an answer that is still to come.
+        claims: The rights to them.
+        asking: Who asks for jobs here, each time with another queue that comes first; endless once it serves.
         calls: Calls to subscribers that are under way.
     """
 
@@ -46,12 +73,11 @@ class QueueBroker(RedisBroker):
         self.store = store
         self.worker_id = worker_id
         self.taken: dict[str, Claimed] = {}
-        self.unheard: set[str] = set()
+        self.claims = Claims(worker_id)
         self.slots = Slots(slot_count)
         self.calls = calls
         self.ranks: dict[str, int] = {}
-        self._slots: Iterator[Slot] = iter(())
-        self._claims = itertools.count(1)
+        self.asking: Iterator[Slot] = iter(())
         self.draining = threading.Event()
 
     def serve(self, queues: Sequence[tuple[str, str]], lease_seconds: float) -> None:
@@ -73,27 +99,9 @@ class QueueBroker(RedisBroker):
             )
             for order in orders
         ]
-        self._slots = itertools.cycle(slots)
+        self.asking = itertools.cycle(slots)
         for queue in (*self.ranks, CALLBACK_QUEUE):
             self.declare_queue(queue)
-
-    @property
-    def slot(self) -> Slot:
-        """Who asks for jobs here; each time another queue comes first."""
-        return next(self._slots)
-
-    def new_claim(self) -> str:
-        """Give the right to a job that is to be taken; it counts as unheard until `heard`.
-
-        A count makes it unique, as no other worker has, or had, the id.
-        """
-        claim = f"{self.worker_id}.{next(self._claims)}"
-        self.unheard.add(claim)
-        return claim
-
-    def heard(self, claim: str) -> None:
-        """Count a claim as answered: a job came with it, or none."""
-        self.unheard.discard(claim)
 
     def declare_queue(self, queue_name: str) -> None:
         """Declare a queue; without the delay queue that Dramatiq would poll beside it."""
@@ -156,11 +164,13 @@ class QueueConsumer(Consumer):
 
     def _take(self) -> MessageProxy | None:
         is_again = bool(self._claim)
-        self._claim = self._claim or self._broker.new_claim()
-        claimed = self._broker.store.run(operations.take(self._broker.slot, self._claim, is_again=is_again))
+        self._claim = self._claim or self._broker.claims.new()
+        claimed = self._broker.store.run(
+            operations.take(next(self._broker.asking), self._claim, is_again=is_again)
+        )
         if claimed is not None:
             self._broker.taken[claimed.job_id] = claimed  # before it counts as heard: a tick keeps its lease
-        self._broker.heard(self._claim)
+        self._broker.claims.heard(self._claim)
         self._claim = ""
         if claimed is None:
             self._broker.slots.release()

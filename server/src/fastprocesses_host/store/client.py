@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
@@ -492,12 +493,16 @@ def _is_unknown_script(error: Exception) -> bool:
     return isinstance(error, redis.ResponseError) and str(error).startswith("NOSCRIPT")
 
 
+_OOM = re.compile(r"(^|[ -])OOM ")
+"""Redis 6.2 has `@user_script: 12: -OOM command not allowed` where a script was refused memory."""
+
+
 def _told(error: Exception) -> Exception:
     """Give the exception of ours for one of the client library's; others are bugs and stay."""
     if isinstance(error, (StoreUnavailable, StoreFull)):
         return error
     text = str(error)
-    if isinstance(error, redis.exceptions.OutOfMemoryError) or text.startswith("OOM ") or " OOM " in text:
+    if isinstance(error, redis.exceptions.OutOfMemoryError) or _OOM.search(text):
         return StoreFull()
     if isinstance(error, (*_AWAY, *_NOT_READY)) or text.startswith(_NOT_READY_WORDS):
         unavailable = StoreUnavailable()

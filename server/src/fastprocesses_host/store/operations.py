@@ -5,6 +5,7 @@ it writes, and uses the store's clock; a lost answer and a second try do no harm
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property, lru_cache
 from itertools import chain
 from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeVar
@@ -13,7 +14,7 @@ from msgspec import Struct
 
 from fastprocesses_host.ogc.job_filters import JobFilters
 from fastprocesses_host.ogc.jobs import AskedResults, Job
-from fastprocesses_host.store.ids import first_id_of, ms_in
+from fastprocesses_host.store.ids import first_id_of
 from fastprocesses_host.store.records import (
     Limits,
     NewJob,
@@ -23,6 +24,7 @@ from fastprocesses_host.store.records import (
     decode_details,
     decode_input,
     decode_inputs,
+    decode_taken,
     decode_terms,
     details_of,
     encode_input,
@@ -32,6 +34,7 @@ from fastprocesses_host.store.records import (
     lengths_elsewhere,
     locations_field,
     more_fields,
+    pack,
     pairs,
     parts_of,
     terms_of,
@@ -98,17 +101,24 @@ class Claimed(Struct, frozen=True, kw_only=True):
     listed: bool
     limits: Limits
     inputs: dict[str, StoredInput]
+    has_values_apart: bool = False
+    """Its values are read, or expire, without its record."""
 
 
-class Slot(Struct, frozen=True, kw_only=True):
+class Slot(Struct, frozen=True, kw_only=True, dict=True):
     """Who asks for jobs: a place of a worker, which has one job at a time."""
 
     queues: tuple[str, ...]
     """The one that is served first, first."""
     lease_seconds: float
 
+    @cached_property
+    def packed(self) -> bytes:
+        """All of it as the scripts read it; the same slot asks again and again."""
+        return pack((_milliseconds(self.lease_seconds), *self.queues))
 
-_FINISH_AGAIN_AT = 2
+
+_FINISH_AGAIN_AT = 1
 _NO_SLOT = Slot(queues=(), lease_seconds=0.0)
 
 
@@ -230,11 +240,7 @@ def accept(
         fields += ["il", locations_field(elsewhere)]
     arguments: tuple[Argument, ...] = (
         job.id,
-        ms_in(job.id),
-        MAX_STORING_MS if lengths else MAX_CLOCK_SKEW_MS,
-        limits.jobs,
-        limits.of_caller,
-        limits.of_process,
+        _packed_limits(limits, MAX_STORING_MS if lengths else MAX_CLOCK_SKEW_MS),
         encode_record(
             terms_of(
                 job,
@@ -252,8 +258,13 @@ def accept(
     return Operation("accept", arguments, _accepted)
 
 
+@lru_cache(maxsize=16)
+def _packed_limits(limits: QueueLimits, longest_ago_ms: int) -> bytes:
+    return pack((longest_ago_ms, limits.jobs, limits.of_caller, limits.of_process))
+
+
 def _accepted(answer: Any) -> Accepted:
-    return Accepted(answer[0].decode(), answer[1])
+    return Accepted("ok", answer) if isinstance(answer, int) else Accepted(answer[0].decode(), answer[1])
 
 
 def take(slot: Slot, claim: str, *, is_again: bool = False) -> Operation[Claimed | None]:
@@ -264,7 +275,8 @@ def take(slot: Slot, claim: str, *, is_again: bool = False) -> Operation[Claimed
         claim: The right to the job, made by whoever asks.
         is_again: The answer to the same was lost: if a job was taken, it is the same one.
     """
-    return Operation("take", _asking(slot, claim, is_again), lambda answer: _claimed(answer, claim))
+    arguments = (claim, "1" if is_again else "0", slot.packed)
+    return Operation("take", arguments, lambda answer: _claimed(answer, claim))
 
 
 def tick(
@@ -337,26 +349,23 @@ def finish(
         slot: Where the next job is to run.
         next_claim: With which it is taken in the same turn; empty: none is.
     """
-    flat = list(chain.from_iterable(fields.items()))
     arguments: tuple[Argument, ...] = (
         next_claim,
-        _milliseconds(slot.lease_seconds),
         "0",
-        len(slot.queues),
-        *slot.queues,
+        slot.packed,
         job_id,
         claim,
         status,
-        "1" if staged else "0",
-        max_log_lines,
-        len(flat),
-        *flat,
-        len(lines),
-        *lines,
-        *([part for pair in values.items() for part in pair] if values else ()),
+        2 * len(fields),
+        *chain.from_iterable(fields.items()),
     )
+    if staged or lines or values:
+        kept = chain.from_iterable(values.items()) if values else ()
+        arguments += ("1" if staged else "0", max_log_lines, len(lines), *lines, *kept)
 
     def parse(answer: Any) -> Finished:
+        if not isinstance(answer, list):  # the usual: it has ended
+            return Finished("ok", None if isinstance(answer, int) else _claimed(answer, next_claim))
         return Finished(
             answer[0].decode(), _claimed(answer[1], next_claim), len(answer) > 2 and answer[2] > 0
         )
@@ -615,20 +624,25 @@ def _outcome(answer: Any) -> Outcome:
     return answer[0].decode()  # type: ignore[no-any-return]
 
 
-def _asking(slot: Slot, claim: str, is_again: bool) -> tuple[Argument, ...]:
-    return (claim, _milliseconds(slot.lease_seconds), "1" if is_again else "0", *slot.queues)
-
-
 def _claimed(answer: Any, claim: str) -> Claimed | None:
     if not answer:
         return None
-    job_id, packed_terms, packed_details, attempt, inputs = answer
-    if packed_terms is None:  # the version before this one wrote it
-        terms, details = parts_of(pairs(packed_details))
+    is_of_before = False
+    if isinstance(answer, bytes):
+        taken = decode_taken(answer)
+        job_id, terms, details, attempt = taken.job_id, taken.terms, taken.details, taken.attempt
+        inputs = details.inputs or taken.inputs
     else:
-        terms, details = decode_terms(packed_terms), decode_details(packed_details)
+        job_id, packed_terms, packed_details, attempt, packed_inputs = answer
+        job_id = job_id.decode()
+        is_of_before = packed_terms is None
+        if is_of_before:  # the version before this one wrote it, whose hosts may look for its values apart
+            terms, details = parts_of(pairs(packed_details))
+        else:
+            terms, details = decode_terms(packed_terms), decode_details(packed_details)
+        inputs = details.inputs or _inputs(packed_inputs)
     return Claimed(
-        job_id=job_id.decode(),
+        job_id=job_id,
         claim=claim,
         process_id=terms.process_id,
         description_digest=details.description_digest,
@@ -640,7 +654,8 @@ def _claimed(answer: Any, claim: str) -> Claimed | None:
             max_run_seconds=terms.max_run_ms / 1000,
             memory_mb=details.memory_mb,
         ),
-        inputs=details.inputs or _inputs(inputs),
+        inputs=inputs,
+        has_values_apart=is_of_before or terms.shared_as != "" or terms.results_ttl_ms > 0,
     )
 
 

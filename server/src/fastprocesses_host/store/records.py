@@ -1,6 +1,6 @@
 """The record of a job ⇄ `Job`. Field names are short because a million records repeat them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -449,8 +449,12 @@ _encoder = msgspec.msgpack.Encoder()
 _input_decoder = msgspec.msgpack.Decoder(StoredInput)
 _inputs_decoder = msgspec.msgpack.Decoder(dict[str, StoredInput])
 _IN_RECORD_BYTES = 16 * 1024
+"""Of all inputs, or all values, of a job that is in no list."""
 _IN_LISTED_RECORD_BYTES = 250
-"""Of all inputs. A store keeps a record close together while no field has more than 256 bytes."""
+"""Of all inputs, or of all that is told of its end.
+
+A store keeps a record close together while no field has more than 256 bytes.
+"""
 
 
 def encode_input(value: StoredInput) -> bytes:
@@ -476,6 +480,15 @@ def inputs_field(job: NewJob, inputs: Mapping[str, StoredInput]) -> bytes | None
     return encoded if len(encoded) <= _IN_LISTED_RECORD_BYTES else None
 
 
+def told_field(told: Told, *, listed: bool) -> bytes | None:
+    """Give the field that the end of a job is in its record, with its small values; None: they are larger."""
+    most_bytes = _IN_LISTED_RECORD_BYTES if listed else _IN_RECORD_BYTES
+    if sum([len(value) for value in told.values.values()]) > most_bytes:
+        return None
+    encoded = encode_told(told)
+    return encoded if not listed or len(encoded) <= most_bytes else None
+
+
 def are_details(job: NewJob, inputs: Mapping[str, StoredInput]) -> bool:
     """Whether inputs are among the details: of an unlisted job, which is short-lived, also longer ones."""
     return not job.listed and not job.keep_inputs and _length(inputs) <= _IN_RECORD_BYTES
@@ -485,8 +498,19 @@ def _length(inputs: Mapping[str, StoredInput]) -> int:
     return sum([len(value.data) for value in inputs.values()])
 
 
+class Taken(Struct, frozen=True, array_like=True):
+    """A job as its runner is told of it where that is one answer."""
+
+    job_id: str
+    attempt: int
+    terms: Terms
+    details: Details
+    inputs: dict[str, StoredInput]
+
+
 _terms_decoder = msgspec.msgpack.Decoder(Terms)
 _details_decoder = msgspec.msgpack.Decoder(Details)
+_taken_decoder = msgspec.msgpack.Decoder(Taken)
 
 
 def encode_record(part: Terms | Details) -> bytes:
@@ -502,3 +526,13 @@ def decode_terms(data: bytes) -> Terms:
 def decode_details(data: bytes) -> Details:
     """Read what else was known of a job from the first."""
     return _details_decoder.decode(data)
+
+
+def decode_taken(data: bytes) -> Taken:
+    """Read what a runner is told of a job."""
+    return _taken_decoder.decode(data)
+
+
+def pack(items: Iterable[str | int]) -> bytes:
+    """Give small values as one argument of a script, which `cmsgpack.unpack` gives back one by one."""
+    return b"".join(map(_encoder.encode, items))

@@ -10,10 +10,12 @@ local NOW = tonumber(STAMP)
 local function job_key(id) return P .. ':j:' .. id end
 
 -- A first write that frees memory: what follows it in the same script is allowed in a full store.
-local function allow_oom() redis.call('DEL', P .. ':oom') end
+local function allow_oom() -- rare
+  redis.call('DEL', P .. ':oom')
+end
 
 -- A list among the arguments: its length, then its items. Gives it, and where the arguments go on.
-local function list_at(position)
+local function list_at(position) -- rare
   local count, items = tonumber(ARGV[position]), {}
   for i = position + 1, position + count do items[#items + 1] = ARGV[i] end
   return items, position + count + 1
@@ -37,28 +39,24 @@ local function terms_of(id, packed)
     found[14] or '', number(15), found[16] == 's', found[17] or '', found[18] ~= false, true
 end
 
--- A job by its terms. Its lane is whose turn it takes: its caller's. Jobs of a process that runs few at a time have a turn
--- of their own, so that they wait for their process and hold up nothing else of their caller.
-local function job_with(id, caller, process, queue, listed, calls, ttl, most_at_once, is_counted, keeps_inputs, retryable,
-    most_attempts, longest_wait, deadline, results_ttl, log_ttl, shared_as, longest_run, is_sync, owner,
-    has_inputs_at_hand, has_more)
-  return {
-    id = id, caller = caller, process = process, queue = queue, listed = listed, calls = calls, ttl = ttl,
-    most_at_once = most_at_once, is_counted = is_counted, keeps_inputs = keeps_inputs, retryable = retryable,
-    most_attempts = most_attempts, longest_wait = longest_wait, deadline = deadline, results_ttl = results_ttl,
-    log_ttl = log_ttl, shared_as = shared_as ~= '' and shared_as or nil, longest_run = longest_run, is_sync = is_sync,
-    owner = owner, has_inputs_at_hand = has_inputs_at_hand, has_more = has_more,
-    lane = caller and most_at_once > 0 and caller .. '\t' .. process or caller,
-  }
+-- A job is an array, since one with names takes ten times as long to make: `job.status` is sent as `job[2]`, and so on
+-- by the order that script_files.py has, at the end of which the terms are.
+-- Its lane is whose turn it takes: its caller's. Jobs of a process that runs few at a time have a turn of their own, so
+-- that they wait for their process and hold up nothing else of their caller.
+local function job_with(id, status, claim, caller, attempt, waiting_host, packed_terms, packed_details, packed_inputs, ...)
+  local job = {id, status, claim, caller, attempt, waiting_host, packed_terms, packed_details, packed_inputs,
+    caller, nil, nil, nil, nil, ...}
+  if job.shared_as == '' then job.shared_as = nil end
+  if caller and job.most_at_once > 0 then job.lane = caller .. '\t' .. job.process end
+  return job
 end
 
--- What the scripts need to know of a job; nil where there is none.
-local function job_of(id)
-  local found = read(id, 's', 't', 'c', 'cl', 'at', 'wh', 'lg', 'd', 'iv')
+-- What the scripts need to know of a job; nil where there is none. `...`: 'd' and 'iv' for one that is to be taken.
+local function job_of(id, ...)
+  local found = read(id, 's', 't', 'c', 'cl', 'at', 'wh', ...)
   if not found[1] then return nil end
-  local job = job_with(id, found[4], terms_of(id, found[2]))
-  job.status, job.claim, job.attempt, job.waiting_host = found[1], found[3], tonumber(found[5] or 0), found[6]
-  job.has_log, job.packed_terms, job.packed_details, job.packed_inputs = found[7], found[2], found[8], found[9]
+  local job = job_with(id, found[1], found[3], found[4], tonumber(found[5] or 0), found[6], found[2], found[7], found[8],
+    terms_of(id, found[2]))
   if job.has_more or is_final(found[1]) then
     local rare = read(id, 'il', 'ol', 'fr')
     job.inputs_elsewhere, job.outputs_elsewhere, job.run = rare[1], rare[2], rare[3]

@@ -5,7 +5,7 @@ local function tell_watchers(id) redis.call('PUBLISH', P .. ':ev:' .. id, '') en
 -- Calls to subscribers wait in lanes, one for each of their hosts, until the time at which they are due; a lane has its
 -- turn when its first call is due. One element in a list wakes who makes the calls. The functions are made only where
 -- they are needed: most jobs have no subscriber.
-local function subscribers()
+local function subscribers() -- rare
   local self, callers = {}, queue_key('__callbacks__')
   function self.lane_key(lane) return P .. ':calls:' .. lane end
 
@@ -62,7 +62,7 @@ local most_brought = 100
 
 -- A run may be shared: every request for it is a job of its own that follows it, and has no run itself (share.lua).
 -- These functions too are made only where they are needed.
-local function sharing()
+local function sharing() -- rare
   local self = {SCORES = {accepted = 0, running = 1}} -- of followers
   function self.same_key(digest) return P .. ':same:' .. digest end
   function self.followers_key(run) return P .. ':followers:' .. run end
@@ -208,10 +208,16 @@ finalise = function(job, to, fields, outcome)
   elseif job.status == 'accepted' then
     leave_queue(job)
   end
-  redis.call('HSET', key, 's', to, 'fi', STAMP, 'ex', ends, unpack(fields))
-  if job.listed or job.outputs_elsewhere or job.inputs_elsewhere or job.most_at_once > 0 or job.shared_as then
-    redis.call('HDEL', key, 'wh', 'iv', -- what lies elsewhere counts for its caller until it is gone
-      not job.outputs_elsewhere and not job.inputs_elsewhere and 'cl' or 'wh')
+  local stays = job.listed or job.outputs_elsewhere or job.inputs_elsewhere or job.most_at_once > 0 or job.shared_as
+  if not stays then
+    redis.call('HSET', key, 's', to, 'fi', STAMP, 'ex', ends, unpack(fields))
+  elseif job.outputs_elsewhere or job.inputs_elsewhere then -- what lies elsewhere counts for its caller
+    redis.call('HSET', key, 's', to, 'fi', STAMP, 'ex', ends, 'iv', '', unpack(fields))
+  else -- what is of no use any more is overwritten, which takes less time than another call
+    redis.call('HSET', key, 's', to, 'fi', STAMP, 'ex', ends, 'cl', '-', 'iv', '', unpack(fields))
+  end
+  if stays then
+    if job.waiting_host then redis.call('HDEL', key, 'wh') end
     redis.call('ZADD', P .. ':exp', ends, job.id)
     if job.results_ttl > 0 and to == 'successful' then
       redis.call('HSET', key, 'rx', NOW + job.results_ttl)
@@ -221,7 +227,7 @@ finalise = function(job, to, fields, outcome)
   else -- nobody lists it, and nothing of it lies elsewhere: the store forgets it by itself
     redis.call('PEXPIREAT', key, ends)
     if job.has_values then redis.call('PEXPIRE', P .. ':o:' .. job.id, job.ttl) end
-    if job.has_log then redis.call('PEXPIRE', P .. ':log:' .. job.id, job.ttl) end
+    redis.call('PEXPIRE', P .. ':log:' .. job.id, job.ttl)
     if job.keeps_inputs then redis.call('PEXPIRE', P .. ':i:' .. job.id, job.ttl) end
   end
   if not job.keeps_inputs then

@@ -1,5 +1,8 @@
--- Whether an id was made longer ago than it may be, or by a clock that is ahead of ours.
-local function too_far_from_now(made, longest) return NOW - made > longest or made - NOW > 5000 end
+-- Whether an id was made longer ago than it may be, or by a clock that is ahead of ours; it begins with its time.
+local function too_far_from_now(id, longest)
+  local made = tonumber(string.sub(id, 1, 8) .. string.sub(id, 10, 13), 16)
+  return NOW - made > longest or made - NOW > 5000
+end
 
 -- Dramatiq's own layout: a hash of messages by id, a list of ids. The message names the job and nothing else.
 local function write_message(job)

@@ -1,5 +1,5 @@
 -- What lies in the value store, and how much of it is whose. Made only where it is needed: most values are small.
-local function stored()
+local function stored() -- rare
   local self = {}
 
   -- How many bytes lie in the value store: in all, and of each caller.

@@ -1,6 +1,10 @@
 -- The next job for a slot of a worker: accepted becomes running under the slot's claim, which its lease keeps from
 -- then on. Nothing is between the queue and the claim that could be lost. nil where nothing waits.
 local function told(job)
+  if job.packed_terms and job.has_inputs_at_hand and job.attempt < 128 then -- all of it, as one array of MessagePack
+    return '\149\217' .. string.char(#job.id) .. job.id .. string.char(job.attempt) .. job.packed_terms .. job.packed_details
+      .. (job.packed_inputs or '\128')
+  end
   -- Of a record of the version before this one the worker makes out by itself what it needs.
   local details = job.packed_terms and job.packed_details or redis.call('HGETALL', job_key(job.id))
   local inputs = job.packed_inputs or (job.has_inputs_at_hand and {}) or redis.call('HGETALL', P .. ':i:' .. job.id)
@@ -10,7 +14,7 @@ end
 -- The accepted job that an id from the list stands for: itself, the next one of the lane whose turn it holds, or the
 -- one that a message of somebody else names.
 local function accepted_job(queue, id)
-  local job = job_of(id)
+  local job = job_of(id, 'd', 'iv')
   if job and job.status == 'accepted' then return job end
   local lane = redis.call('HGET', P .. ':vacant', id)
   if lane and redis.call('HGET', turns_key(queue), lane) == id then -- else it was in this list beside its turn
@@ -21,7 +25,7 @@ local function accepted_job(queue, id)
       return nil
     end
     redis.call('HSET', turns_key(queue), lane, next)
-    return job_of(next)
+    return job_of(next, 'd', 'iv')
   end
   local message = not job and redis.call('HGET', queue_key(queue) .. '.msgs', id)
   if not message then return nil end
@@ -29,7 +33,7 @@ local function accepted_job(queue, id)
   local is_read, content = pcall(cjson.decode, message)
   local arguments = is_read and type(content) == 'table' and content['args']
   local named = type(arguments) == 'table' and arguments[1]
-  job = type(named) == 'string' and job_of(named)
+  job = type(named) == 'string' and job_of(named, 'd', 'iv')
   if job and job.status == 'accepted' then return job end
 end
 
@@ -52,29 +56,31 @@ local function next_accepted(queues)
   end
 end
 
+local function again_key(claim) return P .. ':again:' .. claim end
+
 -- What was taken with a claim whose answer was lost; looked for among all that run. Of what is sent twice the first may
 -- come last, when nobody waits for its answer any more: from now on it takes nothing.
-local function taken_before(claim, again_key)
-  redis.call('SET', again_key, '', 'PX', 600000)
+local function taken_before(claim) -- rare
+  redis.call('SET', again_key(claim), '', 'PX', 600000)
   for _, id in ipairs(redis.call('ZRANGE', P .. ':lease', 0, -1)) do
-    local job = redis.call('HGET', job_key(id), 'c') == claim and job_of(id)
+    local job = redis.call('HGET', job_key(id), 'c') == claim and job_of(id, 'd', 'iv')
     if job and job.status == 'running' then return job end
   end
 end
 
-local function take(claim, lease, is_again, queues)
-  local again_key = P .. ':again:' .. claim
+-- `is_first`: it is certain that nobody asked for the same before, so nobody asks who did. `...`: the queues.
+local function take(claim, is_again, is_first, lease, ...)
   if is_again then
     allow_oom()
-    local job = taken_before(claim, again_key)
+    local job = taken_before(claim)
     if job then
       redis.call('ZADD', P .. ':lease', NOW + lease, job.id)
       return told(job)
     end
-  elseif redis.call('EXISTS', again_key) == 1 then
+  elseif not is_first and redis.call('EXISTS', again_key(claim)) == 1 then
     return false
   end
-  local job = next_accepted(queues)
+  local job = next_accepted({...})
   if not job then return false end
   stop_waiting(job)
   if job.caller and not pass_turn(job) then redis.call('ZREM', backlog_key(job.queue, job.lane), job.id) end

@@ -14,7 +14,7 @@ end
 
 -- Jobs of a process that runs few at a time: those inside it, and those that wait beside the queue for a place. Made only
 -- where it is needed: most processes run any number.
-local function places()
+local function places() -- rare
   local self = {}
   function self.inside_key(process) return P .. ':inside:' .. process end
   function self.parked_key(process) return P .. ':parked:' .. process end
@@ -67,7 +67,7 @@ end
 
 -- A job that was not taken waits no longer, wherever it did. Its id may stay in the list: the turn there is not lost,
 -- it is vacant until the lane's next job takes it.
-local function leave_queue(job)
+local function leave_queue(job) -- rare
   stop_waiting(job)
   local was_parked = job.most_at_once > 0 and redis.call('ZREM', places().parked_key(job.process), job.id) == 1
   if job.caller then -- else it was accepted before callers took turns

@@ -1,12 +1,26 @@
 -- The end of a run, by its claim only: final state, values, expiry, event, wake-up. A retry gets the same answer.
--- With a next claim the slot takes its next job in the same turn.
+-- With a next claim the slot takes its next job in the same turn. Where the run has ended and that is all there is to
+-- tell, it is told alone, or 1 if there is none.
 -- The first write is one that needs no memory, so it ends well in a full store.
--- ARGV: next claim ('' for none), lease, again (1: the answer to the same was lost), number of queues, queues…,
---       id, claim, status, staged (1: values lie under the claim), most log lines,
---       number of fields, fields…, number of log lines, lines…, outputs and values…
-local queues, at = list_at(4)
-local is_shared = ARGV[3] == '1' -- of what is asked again nobody knows any more
-local id, claim, to = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+-- ARGV: next claim ('' for none), again (1: the answer to the same was lost), slot (MessagePack: lease, queues…),
+--       id, claim, status, number of fields, fields…; where there are any, log lines or values: staged (1: values lie
+--       under the claim), most log lines, number of log lines, lines…, outputs and values…
+local is_shared = ARGV[2] == '1' -- of what is asked again nobody knows any more
+local id, claim, to = ARGV[4], ARGV[5], ARGV[6]
+
+local function keep_lines_and_values(position, job)
+  local staged, values = P .. ':o:' .. id .. ':' .. claim, P .. ':o:' .. id
+  local lines, first_value = list_at(position + 2)
+  if ARGV[position] == '1' and redis.call('EXISTS', staged) == 1 then
+    redis.call('RENAME', staged, values)
+    redis.call('PERSIST', values)
+  end
+  job.has_values = ARGV[position] == '1' or first_value <= #ARGV
+  for first = first_value, #ARGV, 1000 do
+    redis.call('HSET', values, unpack(ARGV, first, math.min(first + 999, #ARGV)))
+  end
+  add_to_log(id, lines, tonumber(ARGV[position + 1]))
+end
 
 local function finish()
   local job, why, status = running_of(id, claim)
@@ -14,23 +28,12 @@ local function finish()
   end_lease(job)
   is_shared = job.shared_as
 
-  local fields, position = list_at(at + 5)
-  local lines
-  lines, position = list_at(position)
-  local staged, values = P .. ':o:' .. id .. ':' .. claim, P .. ':o:' .. id
-  if ARGV[at + 3] == '1' and redis.call('EXISTS', staged) == 1 then
-    redis.call('RENAME', staged, values)
-    redis.call('PERSIST', values)
-  end
-  job.has_values = ARGV[at + 3] == '1' or position <= #ARGV
-  job.has_log = job.has_log or #lines > 0
-  for first = position, #ARGV, 1000 do
-    redis.call('HSET', values, unpack(ARGV, first, math.min(first + 999, #ARGV)))
-  end
-  add_to_log(id, lines, tonumber(ARGV[at + 4]))
+  local last_field = 7 + tonumber(ARGV[7])
+  local fields = {unpack(ARGV, 8, last_field)}
+  if last_field < #ARGV then keep_lines_and_values(last_field + 1, job) end
   local outcome -- what the waiting host is told beside the end
   for i = 1, #fields, 2 do
-    if fields[i] == 'res' then
+    if fields[i] == 'res' and not job.listed then
       outcome = fields[i + 1]
     elseif fields[i] == 'ol' then
       job.outputs_elsewhere = fields[i + 1]
@@ -38,10 +41,12 @@ local function finish()
     end
   end
   finalise(job, to, fields, outcome)
-  return 'ok'
+  return 'ok', true
 end
 
-local outcome = finish()
-local next = ARGV[1] ~= '' and take(ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1', queues)
+-- What has ended only now was not asked for before, and the next job neither.
+local outcome, is_first = finish()
+local next = ARGV[1] ~= '' and take(ARGV[1], ARGV[2] == '1', is_first, cmsgpack.unpack(ARGV[3]))
+if outcome == 'ok' and not is_shared and type(next) ~= 'table' then return next or 1 end
 -- How many runs have followers that do not know of the end yet: see bring.lua.
 return {outcome, next, is_shared and redis.call('ZCARD', P .. ':followed') or nil}

@@ -12,6 +12,8 @@ for i = #ARGV, #ARGV - count, -1 do ARGV[i] = nil end
 local id, key, digest, host = given[1], given[2] ~= '' and P .. ':key:' .. given[2], given[3], given[5]
 local shared_as, oldest, listed, owner = given[6], tonumber(given[7]), given[10] ~= '0', given[11]
 
+local longest_ago, most_waiting = cmsgpack.unpack(ARGV[2])
+
 local function also_tell(other)
   local found = read(other, 's', 'wh')
   if host == '' or (found[1] ~= 'accepted' and found[1] ~= 'running') then return end
@@ -75,13 +77,13 @@ local function accept_shared()
   if age then return answer_from(run, age) end
   if given[8] == '1' then return {'none', NOW} end
   if run then
-    if redis.call('ZCARD', shares.followers_key(run.id)) >= tonumber(ARGV[4]) then return {'full', NOW} end
+    if redis.call('ZCARD', shares.followers_key(run.id)) >= most_waiting then return {'full', NOW} end
     follow(run)
     redis.call('HSET', job_key(id), 'jo', 1)
     return {'ok', NOW, 'joined', run.id}
   end
-  local answer = accept()
-  if answer[1] ~= 'ok' then return answer end
+  local refused = accept()
+  if type(refused) == 'table' then return refused end
   redis.call('SET', shares.same_key(shared_as), ARGV[1])
   redis.call('ZADD', P .. ':shared', NOW + 10000, ARGV[1]) -- until nobody follows it any more: see recover.lua
   follow(job_of(ARGV[1]))
@@ -92,9 +94,10 @@ if redis.call('EXISTS', job_key(id)) == 1 then
   local run = redis.call('HGET', job_key(id), 'fr') or ''
   return {'ok', NOW, (run == '' or run == ARGV[1]) and 'run' or 'joined', run}
 end
-if too_far_from_now(tonumber(ARGV[2]), tonumber(ARGV[3])) then return {'clock', NOW} end
+if too_far_from_now(ARGV[1], longest_ago) then return {'clock', NOW} end
 local answer = known()
 if answer then return answer end
 answer = shared_as ~= '' and accept_shared() or accept()
+if type(answer) == 'number' then answer = {'ok', answer} end
 if key and answer[1] == 'ok' then redis.call('SET', key, id .. ' ' .. digest, 'PX', given[4]) end
 return answer

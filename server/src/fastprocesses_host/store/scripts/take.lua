@@ -1,2 +1,2 @@
--- ARGV: claim, lease, again (1: the answer to the same was lost), queues…
-return take(ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1', {unpack(ARGV, 4)})
+-- ARGV: claim, again (1: the answer to the same was lost), slot (MessagePack: lease, queues…)
+return take(ARGV[1], ARGV[2] == '1', false, cmsgpack.unpack(ARGV[3]))
