@@ -82,6 +82,24 @@ def test_a_turn_is_one_write() -> None:
     asyncio.run(scenario())
 
 
+def test_what_is_the_last_of_a_turn_does_not_wait_and_overtakes_nothing() -> None:
+    async def scenario() -> None:
+        below = Recorded()
+        transport = Gathering(below, asyncio.get_running_loop())
+        transport.write_last(b"whole")
+        transport.write_last(b"")
+        assert below.calls == [b"whole"]
+        transport.write(b"head")
+        transport.write_last(b"body")
+        assert below.calls == [b"whole", b"headbody"]
+        below.close()
+        transport.write_last(b"late")
+        await asyncio.sleep(0)
+        assert below.calls == [b"whole", b"headbody", "close"]
+
+    asyncio.run(scenario())
+
+
 def test_what_waits_when_the_connection_is_lost_goes_nowhere() -> None:
     async def scenario() -> None:
         below = Recorded()

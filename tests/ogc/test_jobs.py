@@ -8,6 +8,8 @@ from fastprocesses_host.ogc.jobs import (
     AskedResults,
     JobProblem,
     Status,
+    accepted_document,
+    is_untouched,
     job_list,
     status_and_link,
     status_info,
@@ -201,3 +203,41 @@ def test_links_that_were_written_once_are_those_of_each_job(urls, status, told):
         written, link = status_and_link(made, urls)
         assert msgspec.json.encode(written) == msgspec.json.encode(usual)
         assert link.decode() == link_header(usual.links)
+
+
+@pytest.mark.parametrize("urls", [URLS, PAGES])
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"keeps_inputs": True},
+        {"listed": False},
+        {"max_attempts": 3},
+        {"process_id": 'a"b%d,"created":"1970-01-01T00:00:00.000Z"'},
+    ],
+)
+def test_what_is_said_of_an_accepted_job_was_written_once(urls, told):
+    for job_id, created in (
+        ("01a20601-17a6-7415-8d94-a6d85f15f293", 1_700_000_000_123),
+        ("01a20601-17a6-7415-8d94-a6d85f15f294", 0),
+    ):
+        made = job(id=job_id, status=Status.ACCEPTED, created=created, **told)
+        assert is_untouched(made)
+        assert accepted_document(made, urls) == msgspec.json.encode(status_info(made, urls))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"status": Status.RUNNING},
+        {"started": 1},
+        {"updated": 1},
+        {"attempt": 1},
+        {"progress": 0},
+        {"message": "half way"},
+        {"reason": "worker-lost"},
+        {"run_id": "01a20601-17a6-7415-8d94-a6d85f15f294"},
+    ],
+)
+def test_a_job_to_which_something_happened_is_not_untouched(told):
+    assert not is_untouched(job(**{"status": Status.ACCEPTED, **told}))

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 from fastprocesses_host.ogc.exceptions import OGCException, UnsupportedMediaType
-from fastprocesses_host.web.body import BodyLimits, check_content_type, take_larger_body
+from fastprocesses_host.web.body import WHOLE_BODY, BodyLimits, check_content_type, take_larger_body
 from fastprocesses_host.web.problems import Problems, render_problem
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -163,6 +163,21 @@ def test_a_request_leaves_nothing_for_the_garbage_collector() -> None:
         assert asyncio.run(scenario())() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(("length", "is_watched"), [(0, False), (2, False), (3, True)])
+def test_a_body_that_is_there_is_not_watched_unless_it_is_too_large(length: int, is_watched: bool) -> None:
+    async def noting(_scope: Scope, receive: Receive, send: Send) -> None:
+        found.append((receive == stream.receive, send == stream.send))
+
+    stream, found = Stream(), list[tuple[bool, bool]]()
+    scope = {**stream.scope, "extensions": {WHOLE_BODY: {"bytes": length}}}
+
+    async def scenario() -> None:
+        await BodyLimits(noting, max_bytes=2)(scope, stream.receive, stream.send)
+
+    asyncio.run(scenario())
+    assert found == [(not is_watched, not is_watched)]
 
 
 def test_a_cancellation_of_a_request_whose_body_is_waited_for_stays_one() -> None:

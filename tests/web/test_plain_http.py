@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -10,8 +10,8 @@ import pytest
 from fastprocesses_host import hypercorn_server
 from fastprocesses_host.hypercorn_server import Connection, Server
 from fastprocesses_host.plain_http import NotPlainError, PlainProtocol, plain_fields
+from fastprocesses_host.web.body import WHOLE_BODY, BodyLimits
 from hypercorn.config import Config
-from hypercorn.events import RawData
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -59,7 +59,7 @@ class Line:
 
     def __init__(self) -> None:
         self.written = bytearray()
-        self.is_closed = False
+        self.is_closed = self.is_paused = False
         self.connection: Connection | None = None
 
     def write(self, data: bytes) -> None:
@@ -85,10 +85,10 @@ class Line:
     family = 2
 
     def pause_reading(self) -> None:
-        pass
+        self.is_paused = True
 
     def resume_reading(self) -> None:
-        pass
+        self.is_paused = False
 
 
 class Said(NamedTuple):
@@ -132,9 +132,8 @@ async def conversation(pieces: Sequence[bytes], answers: Sequence[Answer], *, en
 class NeverPlain(PlainProtocol):
     """Leaves every connection to hypercorn's protocol."""
 
-    async def handle(self, event: Any) -> None:
-        if isinstance(event, RawData) and event.data:
-            raise NotPlainError(event.data)
+    async def answer(self, data: bytes) -> bytes | None:
+        raise NotPlainError(data)
 
 
 def by_ours(pieces: Sequence[bytes], answers: Sequence[Answer] = (), *, ends: bool = False) -> Said:
@@ -233,6 +232,9 @@ ANSWERS = [
     Answer(200, ((b"content-length", b"1"),), (b"o", b"k")),
     Answer(200, ((b"content-length", b"2"), (b"x-split", b"a\r\nb: c")), (b"ok",)),
     Answer(500, (), ()),
+    Answer(404, ((b"content-length", b"0"),), (b"",), False),
+    Answer(304, ((b"content-length", b"7"),), (b"1234567",), False),
+    Answer(200, ((b"Set-Cookie", b"%s %d"), (b"set-cookie", b"b"), (b"X%d", b"")), (b"ok",)),
 ]
 plain_lines = st.lists(
     st.sampled_from([*FIELD_LINES[5:9], b"Connection: keep-alive"]), max_size=3, unique=True
@@ -306,6 +308,48 @@ async def connected(app: ASGIApp) -> tuple[Server, Connection, Line]:
     return server, connection, line
 
 
+@pytest.mark.parametrize("lines", [b"", b"Transfer-Encoding: chunked\r\n"], ids=["plain", "by hypercorn"])
+def test_an_answer_is_of_its_own_time(lines: bytes) -> None:
+    async def scenario() -> None:
+        may_answer = asyncio.Event()
+
+        async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+            await may_answer.wait()
+            await Application([Answer(reads_body=False)])(scope, receive, send)
+
+        server, connection, line = await connected(slow)
+        body = b"0\r\n\r\n" if lines else b""
+        connection.data_received(b"GET / HTTP/1.1\r\nHost: here\r\n" + lines + b"\r\n" + body)
+        await turns()
+        server.config.keep_alive_max_requests = 0
+        server.config.alt_svc_headers = ["later"]
+        may_answer.set()
+        await turns()
+        assert b"alt-svc: later\r\n" in line.written
+        assert b"connection: close\r\n" in line.written.lower()
+        assert line.is_closed
+
+    asyncio.run(scenario())
+
+
+def test_what_is_there_of_a_body_is_told_when_it_is_all() -> None:
+    async def scenario() -> None:
+        told: list[Any] = []
+
+        async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+            told.append(scope["extensions"])
+            await Application([Answer()])(scope, receive, send)
+
+        _, connection, _ = await connected(noting)
+        head = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n"
+        for piece in (head % 0, head % 4 + b"abcd", head % 4 + b"ab", b"cd"):
+            connection.data_received(piece)
+            await turns()
+        assert told == [{WHOLE_BODY: {"bytes": 0}}, {WHOLE_BODY: {"bytes": 4}}, {}]
+
+    asyncio.run(scenario())
+
+
 def test_nothing_is_begun_for_a_client_that_has_gone() -> None:
     async def scenario() -> None:
         begun, may_go_on = 0, asyncio.Event()
@@ -325,6 +369,191 @@ def test_nothing_is_begun_for_a_client_that_has_gone() -> None:
         may_go_on.set()
         await turns()
         assert (begun, server.connections) == (1, {})
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "leaves", [Connection.eof_received, lambda connection: connection.connection_lost(None)]
+)
+def test_all_who_wait_for_the_client_to_leave_are_told(leaves: Callable[[Connection], object]) -> None:
+    async def scenario() -> None:
+        told: list[str] = []
+
+        async def see_off(receive: Receive) -> None:
+            told.append((await receive())["type"])
+
+        async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
+            await receive()
+            given_up = asyncio.create_task(see_off(receive))
+            await turns()
+            given_up.cancel()
+            await asyncio.gather(see_off(receive), see_off(receive))
+            await see_off(receive)
+
+        server, connection, line = await connected(waiting)
+        connection.data_received(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        for _ in range(3):
+            await turns()
+        assert told == []
+        leaves(connection)
+        await turns()
+        assert told == ["http.disconnect"] * 3
+        line.close()
+        await turns()
+        assert not server.connections
+
+    asyncio.run(scenario())
+
+
+def test_who_listens_to_a_client_that_has_its_answer_is_told_to_stop() -> None:
+    async def scenario() -> None:
+        told: list[str] = []
+
+        async def listening(scope: Scope, receive: Receive, send: Send) -> None:
+            async def listen() -> None:
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+                told.append("over")
+
+            before = asyncio.create_task(listen())
+            await turns()
+            await Application([Answer(reads_body=False)])(scope, receive, send)
+            await before
+            await listen()
+
+        _, connection, line = await connected(listening)
+        connection.data_received(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        for _ in range(3):
+            await turns()
+        assert told == ["over", "over"]
+        assert not line.is_closed
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_sent_its_next_request_before_it_left_is_still_answered() -> None:
+    async def scenario() -> None:
+        may_go_on, told = asyncio.Event(), []
+
+        async def patient(scope: Scope, receive: Receive, send: Send) -> None:
+            await receive()
+            leaving = asyncio.create_task(receive())  # type: ignore[arg-type]
+            await may_go_on.wait()
+            told.append(leaving.done())
+            leaving.cancel()
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+        _, connection, line = await connected(patient)
+        connection.data_received(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" * 2)
+        connection.eof_received()
+        await turns()
+        may_go_on.set()
+        await turns()
+        assert told[0] is False
+        assert line.written.count(b"HTTP/1.1 204 ") == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_is_lost_is_not_listened_to_for_what_it_had_still_asked() -> None:
+    async def scenario() -> None:
+        told: list[str] = []
+
+        async def listening(scope: Scope, receive: Receive, send: Send) -> None:
+            await receive()
+            told.append((await receive())["type"])
+
+        server, connection, line = await connected(listening)
+        connection.data_received(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" * 2)
+        connection.data_received(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        await turns()
+        assert told == []
+        line.close()
+        await turns()
+        assert told == ["http.disconnect"]
+        assert not server.connections
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_without_a_body_waits_for_no_body_of_the_request() -> None:
+    async def scenario() -> None:
+        _, connection, line = await connected(
+            BodyLimits(Application([Answer(204, (), (b"",), False)]), max_bytes=9)
+        )
+        connection.data_received(b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n\r\n1")
+        await turns()
+        assert line.written.startswith(b"HTTP/1.1 204 ")
+        connection.data_received(b"2345")
+        await turns()
+        assert not line.is_closed
+
+    asyncio.run(scenario())
+
+
+def test_an_application_that_awaits_what_was_cancelled_has_failed() -> None:
+    async def cancelled(scope: Scope, receive: Receive, send: Send) -> None:
+        found = asyncio.get_running_loop().create_future()
+        found.cancel()
+        await found
+
+    async def scenario() -> bytes:
+        server, connection, line = await connected(cancelled)
+        server.config.include_date_header = server.config.include_server_header = False
+        connection.data_received(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        await turns()
+        assert line.is_closed
+        return bytes(line.written)
+
+    ours = asyncio.run(scenario())
+    assert ours.startswith(b"HTTP/1.1 500 ")
+    with patch.object(hypercorn_server, "PlainProtocol", NeverPlain):
+        assert asyncio.run(scenario()) == ours
+
+
+def test_others_have_their_turn_between_requests_that_came_together() -> None:
+    async def scenario() -> None:
+        app = Application([])
+        _, connection, _ = await connected(app)
+        connection.data_received(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" * 30)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert 0 < len(app.asked) < 30
+        await turns()
+        assert len(app.asked) == 30
+
+    asyncio.run(scenario())
+
+
+def test_a_body_that_nobody_takes_yet_has_its_client_wait() -> None:
+    async def scenario() -> None:
+        may_read, lengths = asyncio.Event(), []
+
+        async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+            await may_read.wait()
+            more = True
+            while more:
+                message = await receive()
+                lengths.append(len(message["body"]))
+                more = message["more_body"]
+            await Application([Answer(reads_body=False)])(scope, receive, send)
+
+        _, connection, line = await connected(slow)
+        body = b"x" * 200_000
+        connection.data_received(b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 200000\r\n\r\n")
+        await turns()
+        connection.data_received(body[:150_000])
+        await turns()
+        assert line.is_paused
+        may_read.set()
+        await turns()
+        assert not line.is_paused
+        connection.data_received(body[150_000:])
+        await turns()
+        assert (sum(lengths), max(lengths)) == (200_000, 65_536)
+        assert line.written.endswith(b"ok")
 
     asyncio.run(scenario())
 

@@ -59,6 +59,12 @@ class InputSchema:
             return tuple(_format(branch, ValueSchema(branch, self.whole.name)) for branch in branches)
         return (_format(self._schema, self.whole),)
 
+    @cached_property
+    def plain(self) -> Format | None:
+        """The only format, where nothing but its schema decides whether a value is in it."""
+        only, *others = self.formats
+        return None if others or only.is_binary or self.is_bbox else only
+
     def recognises(self, document: bytes | Raw) -> bool:
         """Tell whether a JSON document, not decoded, certainly is a value: a GeoJSON object, or base64."""
         if self._geojson_kind:
@@ -115,6 +121,18 @@ class OfferedProcess(Struct, frozen=True, kw_only=True, dict=True):
                 input_id: InputSchema(input_id, told.schema, self.reference_schemes)
                 for input_id, told in self.description.inputs.items()
             }
+        )
+
+    @cached_property
+    def input_places(self) -> Mapping[str, int]:
+        """Where each input stands in the description."""
+        return {input_id: place for place, input_id in enumerate(self.description.inputs)}
+
+    @cached_property
+    def required_inputs(self) -> frozenset[str]:
+        """The inputs that must be given."""
+        return frozenset(
+            input_id for input_id, told in self.description.inputs.items() if told.min_occurs > 0
         )
 
     @cached_property

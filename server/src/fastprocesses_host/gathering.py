@@ -32,6 +32,14 @@ class Gathering:
         if self._length > _MOST_BYTES:
             self._flush()
 
+    def write_last(self, data: bytes) -> None:
+        """Write with what waits, at once."""
+        if self._waiting:
+            self.write(data)
+            self._flush()
+        elif data and not self.is_closing():
+            self._transport.write(data)
+
     def writelines(self, pieces: Any) -> None:
         """Write all pieces."""
         self.write(b"".join(pieces))

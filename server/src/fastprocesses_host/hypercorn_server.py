@@ -9,7 +9,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, cast
+from typing import cast
 
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.lifespan import Lifespan
@@ -24,7 +24,7 @@ from hypercorn.utils import parse_socket_addr
 from starlette.types import ASGIApp
 
 from fastprocesses_host.logs import get_logger
-from fastprocesses_host.plain_http import NotPlainError, PlainProtocol
+from fastprocesses_host.plain_http import Address, NotPlainError, PlainProtocol
 
 _MOST_WAITING_BYTES = 65_536
 _MOST_BYTES_AT_ONCE = 65_536
@@ -40,7 +40,8 @@ class Server:
     """Serves an application on a socket that listens."""
 
     def __init__(self, app: ASGIApp, config: Config) -> None:
-        self.app = ASGIWrapper(cast("ASGIFramework", app))
+        self.app = app
+        self.wrapped_app = ASGIWrapper(cast("ASGIFramework", app))
         self.config = config
         self.context = WorkerContext(None)
         self.state: LifespanState = {}
@@ -55,7 +56,7 @@ class Server:
             listener: The listening socket.
             until: Returns when to end, with how many seconds the last answers may take.
         """
-        lifespan = Lifespan(self.app, self.config, self._loop, self.state)
+        lifespan = Lifespan(self.wrapped_app, self.config, self._loop, self.state)
         living = self._loop.create_task(lifespan.handle_lifespan())
         await lifespan.wait_for_startup()
         if living.done():
@@ -95,65 +96,110 @@ class Server:
 
 
 class Connection(asyncio.Protocol):
-    """One connection of a client: what comes is read in order, and written as fast as the client takes it."""
+    """One connection of a client: what comes is read in order, and written as fast as the client takes it.
+
+    Attributes:
+        waiting_bytes: How much came that is not read yet.
+        has_ended: Nothing more comes.
+        is_lost: Nothing more goes either.
+        is_full: The client does not take what is written.
+    """
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
-        self._protocol: PlainProtocol | ProtocolWrapper | None = None
+        self._write_last: Callable[[bytes], None]
+        self._plain: PlainProtocol | None = None
+        self._careful: ProtocolWrapper | None = None
         self._received: list[bytes] = []
-        self._received_bytes = 0
-        self._has_ended = False
+        self.waiting_bytes = 0
+        self.has_ended = self.is_lost = False
+        self.is_full = False
         self._is_paused = False
         self._reader: asyncio.Future[None] | None = None
         self._may_write = asyncio.Event()
-        self._may_write.set()
         self._lost = asyncio.Event()
         self._idle_since: float | None = self._loop.time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to read."""
         self._transport = cast("asyncio.Transport", transport)
+        self._write_last = getattr(transport, "write_last", self._transport.write)
         self._server.connections[self] = self._loop.create_task(self._serve())
 
     def data_received(self, data: bytes) -> None:
         """Keep what came until it is read, and let the client wait when that is much."""
         self._received.append(data)
-        self._received_bytes += len(data)
-        if self._received_bytes > _MOST_WAITING_BYTES and not self._is_paused:
+        self.waiting_bytes += len(data)
+        if self.waiting_bytes > _MOST_WAITING_BYTES and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
         self._wake()
 
     def eof_received(self) -> bool:
         """Keep the connection open for what is still to be answered."""
-        self._has_ended = True
-        self._wake()
+        self._end()
         return True
 
     def connection_lost(self, error: Exception | None) -> None:
         """End."""
-        self._has_ended = True
+        self.is_lost = True
         self._lost.set()
-        self._may_write.set()
-        self._wake()
+        self.resume_writing()
+        self._end()
 
     def pause_writing(self) -> None:
         """Have senders wait."""
+        self.is_full = not self.is_lost
         self._may_write.clear()
 
     def resume_writing(self) -> None:
         """Have senders go on."""
+        self.is_full = False
         self._may_write.set()
 
     def is_idle(self, seconds: float) -> bool:
         """Tell whether nothing was asked for so long."""
         now = self._loop.time()
-        if isinstance(self._protocol, ProtocolWrapper) and isinstance(self._protocol.protocol, H2Protocol):
+        if self._careful is not None and isinstance(self._careful.protocol, H2Protocol):
             # It says nothing before the first request, nor when the client takes its request back.
-            self._idle_since = (self._idle_since or now) if self._protocol.protocol.idle else None
+            self._idle_since = (self._idle_since or now) if self._careful.protocol.idle else None
+        if self._plain is not None and self._plain.is_busy:
+            return False
         return self._idle_since is not None and now - self._idle_since >= seconds
+
+    async def next(self) -> bytes:
+        """Give what came next; nothing at the end."""
+        while not self._received:
+            if self.has_ended:
+                return b""
+            self._reader = self._loop.create_future()
+            await self._reader
+        received = self._received[0] if len(self._received) == 1 else b"".join(self._received)
+        if len(received) <= _MOST_BYTES_AT_ONCE and not self._is_paused:
+            self._received, self.waiting_bytes = [], 0
+            return received
+        given, left = received[:_MOST_BYTES_AT_ONCE], received[_MOST_BYTES_AT_ONCE:]
+        self._received, self.waiting_bytes = [left] if left else [], len(left)
+        if self._is_paused and self.waiting_bytes <= _MOST_WAITING_BYTES:
+            self._is_paused = False
+            self._transport.resume_reading()
+        return given
+
+    def write(self, data: bytes) -> None:
+        """Write with what else is written in this turn."""
+        if not self.is_lost:
+            self._transport.write(data)
+
+    def write_last(self, data: bytes) -> None:
+        """Write at once, since nothing else will be in this turn."""
+        if not self.is_lost:
+            self._write_last(data)
+
+    async def emptied(self) -> None:
+        """Wait until the client takes more."""
+        await self._may_write.wait()
 
     def close(self) -> None:
         """Write what is still to be written, and close."""
@@ -168,14 +214,10 @@ class Connection(asyncio.Protocol):
 
     async def _serve(self) -> None:
         try:
-            async with TaskGroup(self._loop) as tasks:
-                parts = self._parts(tasks)
-                self._protocol = plain = PlainProtocol(*parts)
-                if left := await self._read_by(plain):
-                    self._protocol = careful = ProtocolWrapper(*parts)
-                    careful.protocol.keep_alive_requests = plain.keep_alive_requests
-                    await careful.handle(RawData(left))
-                    await self._read_by(careful)
+            try:
+                await self._serve_plainly()
+            except NotPlainError as error:
+                await self._serve_carefully(error.data)
             self.close()
             await self._lost.wait()
         except asyncio.CancelledError:
@@ -186,54 +228,76 @@ class Connection(asyncio.Protocol):
         finally:
             del self._server.connections[self]
 
-    async def _read_by(self, protocol: PlainProtocol | ProtocolWrapper) -> bytes:
-        """Have all that comes read, and give what is left to another protocol."""
-        try:
-            while data := await self._next():
-                await protocol.handle(RawData(data))
-        except NotPlainError as error:
-            return error.data
-        await protocol.handle(RawData(b""))
-        await protocol.handle(Closed())
-        return b""
+    async def _serve_plainly(self) -> None:
+        """Answer what is plain, until something comes that is not.
 
-    def _parts(self, tasks: TaskGroup) -> tuple[Any, ...]:
-        """Give what hypercorn's protocols are made of."""
-        server, family = self._server, self._transport.get_extra_info("socket").family
+        Raises:
+            NotPlainError: that.
+        """
+        server = self._server
+        self._plain = plain = PlainProtocol(
+            server.app, server.config, server.context, *self._state_and_addresses(), self
+        )
+        left: bytes | None = b""
+        while data := left or await self.next():
+            left = await plain.answer(data)
+            if left:
+                await asyncio.sleep(0)  # who sends requests ahead of their answers keeps nobody else waiting
+            if left is None or self.is_lost:
+                return
+            self._idle_since = self._loop.time()
+
+    async def _serve_carefully(self, data: bytes) -> None:
+        """Have hypercorn's protocol read what came, and all that comes."""
+        server = self._server
+        state, client, local = self._state_and_addresses()
+        async with TaskGroup(self._loop) as tasks:
+            self._careful = careful = ProtocolWrapper(
+                server.wrapped_app,
+                server.config,
+                server.context,
+                tasks,
+                state,
+                False,
+                client,
+                local,
+                self._send,
+            )
+            if self._plain is not None:
+                careful.protocol.keep_alive_requests = self._plain.keep_alive_requests
+            while data:
+                await careful.handle(RawData(data))
+                data = await self.next()
+            await careful.handle(RawData(b""))
+            await careful.handle(Closed())
+
+    def _state_and_addresses(self) -> tuple[ConnectionState, Address | None, Address | None]:
+        """Give what a request tells of its connection: the state of the server, the client's address and our own."""
+        family = self._transport.get_extra_info("socket").family
         client, local = (
             parse_socket_addr(family, address) if address else None
             for address in map(self._transport.get_extra_info, ("peername", "sockname"))
         )
-        state = ConnectionState(server.state)
-        return server.app, server.config, server.context, tasks, state, False, client, local, self._send
+        return ConnectionState(self._server.state), client, local
 
-    async def _next(self) -> bytes:
-        """Give what came next; nothing at the end."""
-        while not self._received:
-            if self._has_ended:
-                return b""
-            self._reader = self._loop.create_future()
-            await self._reader
-        received = self._received[0] if len(self._received) == 1 else b"".join(self._received)
-        given, left = received[:_MOST_BYTES_AT_ONCE], received[_MOST_BYTES_AT_ONCE:]
-        self._received, self._received_bytes = [left] if left else [], len(left)
-        if self._is_paused and self._received_bytes <= _MOST_WAITING_BYTES:
-            self._is_paused = False
-            self._transport.resume_reading()
-        return given
+    def _end(self) -> None:
+        self.has_ended = True
+        if self._plain is not None:
+            self._plain.see_end()
+        self._wake()
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
     async def _send(self, event: Event) -> None:
+        """Do what hypercorn's protocol asks for."""
         if isinstance(event, RawData):
-            if not self._lost.is_set():
-                self._transport.write(event.data)
-            if not self._may_write.is_set():
-                await self._may_write.wait()
-            if self._lost.is_set() and self._protocol is not None:
-                await self._protocol.handle(Closed())
+            self.write(event.data)
+            if self.is_full:
+                await self.emptied()
+            if self.is_lost and self._careful is not None:
+                await self._careful.handle(Closed())
         elif isinstance(event, Updated):
             self._idle_since = self._loop.time() if event.idle else None
         elif isinstance(event, Closed):

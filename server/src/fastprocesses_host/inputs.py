@@ -161,16 +161,14 @@ def _place(path: tuple[str | int, ...]) -> str:
 def _read_inputs(
     process: OfferedProcess, inputs: Mapping[str, Raw], files: Mapping[bytes, Path]
 ) -> tuple[dict[str, CheckedInput], list[Fault]]:
-    described = process.description.inputs
+    described, places = process.description.inputs, process.input_places
     checked: dict[str, CheckedInput] = {}
-    faults = [] if inputs.keys() <= described.keys() else list(_unknown("input", inputs, described))
+    faults = [] if inputs.keys() <= places.keys() else list(_unknown("input", inputs, described))
     schemas = process.input_schemas
-    for input_id, description in described.items():
-        raw = inputs.get(input_id)
-        if raw is None and description.min_occurs == 0:
-            continue
+    concerned = (inputs.keys() & places.keys()) | process.required_inputs
+    for input_id in sorted(concerned, key=places.__getitem__):
         try:
-            read = _read_input(schemas[input_id], description, raw, files)
+            read = _read_input(schemas[input_id], described[input_id], inputs.get(input_id), files)
         except Rejected as rejected:
             faults += rejected.under("inputs", input_id).faults
         else:
@@ -193,7 +191,10 @@ def _read_input(
         may_be_long = not is_often and (files or len(memoryview(raw)) >= _LARGE_BYTES)
         if may_be_long and (read := _recognised(schema, raw, files)) is not None:
             return read
-        value = _decoded(raw)
+        value, plain = _decoded(raw), schema.plain
+        has_rules = is_often or value is None or isinstance(value, dict)
+        if plain is not None and not has_rules and plain.schema.accepts(value):
+            return _Read(raw, plain.media_type)
         if value is not None or schema.whole.accepts(None):
             if is_often:
                 return _read_several(schema, description, value, raw)

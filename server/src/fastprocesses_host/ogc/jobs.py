@@ -36,7 +36,12 @@ class Status(StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether a job in this state never changes again."""
-        return self in (Status.SUCCESSFUL, Status.FAILED, Status.DISMISSED)
+        return self in _FINAL
+
+
+_ACCEPTED, _SUCCESSFUL, _FAILED = Status.ACCEPTED, Status.SUCCESSFUL, Status.FAILED
+"""In Python 3.11 each look into the class is a call."""
+_FINAL = (_SUCCESSFUL, _FAILED, Status.DISMISSED)
 
 
 class AskedOutput(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -209,6 +214,45 @@ def status_and_link(job: Job, urls: Urls) -> tuple[StatusInfo, bytes]:
     return _status_info(job, process_url, Raw(written.join(document))), written.join(header)
 
 
+def is_untouched(job: Job) -> bool:
+    """Tell whether a job has been accepted, and nothing else has happened to it."""
+    return (
+        job.status is _ACCEPTED
+        and job.updated is None
+        and job.started is None
+        and job.progress is None
+        and not (job.run_id or job.attempt or job.message or job.reason)
+    )
+
+
+def accepted_document(job: Job, urls: Urls) -> bytes:
+    """Write the status info of a job that is untouched; those of jobs that are alike differ in id and time alone."""
+    before, after = _written_accepted(
+        urls, job.process_id, keeps_inputs=job.keeps_inputs, listed=job.listed, max_attempts=job.max_attempts
+    )
+    job_id, time = job.id.encode(), timestamp(job.created).encode()
+    return b'%b"%b","updated":"%b"%b' % (job_id.join(before), time, time, job_id.join(after))
+
+
+@lru_cache(maxsize=256)
+def _written_accepted(
+    urls: Urls, process_id: str, *, keeps_inputs: bool, listed: bool, max_attempts: int
+) -> tuple[list[bytes], list[bytes]]:
+    """Give what stands before the times in such a document, and after them, both parted at the id of the job."""
+    job = Job(
+        id=_ANY_JOB,
+        process_id=process_id,
+        status=_ACCEPTED,
+        created=0,
+        keeps_inputs=keeps_inputs,
+        listed=listed,
+        max_attempts=max_attempts,
+    )
+    time = f'"{timestamp(0)}"'.encode()  # nowhere else: in a text its quotes would be escaped
+    before, _, after = msgspec.json.encode(status_info(job, urls)).split(time)
+    return before.split(_ANY_JOB.encode()), after.split(_ANY_JOB.encode())
+
+
 _ANY_JOB = str(uuid4())
 """Stands for the id of a job in links; new in each process, so that it stands nowhere else."""
 
@@ -238,15 +282,15 @@ def _status_info(job: Job, process_url: str, links: list[Link] | Raw) -> StatusI
     told = _times(job, created)
     if message := _message(job):
         told["message"] = message
-    if status is Status.SUCCESSFUL:
+    if status is _SUCCESSFUL:
         told["progress"] = 100
     elif job.progress is not None:
         told["progress"] = min(100, max(0, job.progress))
-    if status is Status.FAILED:
+    if status is _FAILED:
         told["exception"] = _told(job.problem)
     if job.attempt > 1 or job.max_attempts > 1:
         told["attempts"] = job.attempt
-    if job.reason and status is not Status.SUCCESSFUL:
+    if job.reason and status is not _SUCCESSFUL:
         told["reason"] = job.reason
     return StatusInfo(
         job_id=job_id,
@@ -304,7 +348,7 @@ def job_links(job: Job, urls: Urls) -> list[Link]:
         links.append(
             Link(href=as_html(status_url), rel="alternate", type=HTML, title="Status of the job (HTML)")
         )
-    if job.status is Status.FAILED:
+    if job.status is _FAILED:
         links += urls.ogc("exceptions", urls.results(job.id), "Why the job failed")
     if job.keeps_inputs:
         links += urls.ogc("job-inputs", urls.inputs(job.id), "Inputs of the job")
@@ -329,7 +373,7 @@ def _second(seconds: int) -> str:
 
 
 def _results_links(job: Job, urls: Urls) -> list[Link]:
-    if job.status is not Status.SUCCESSFUL or job.asked.outputs == {} or not job.has_results:
+    if job.status is not _SUCCESSFUL or job.asked.outputs == {} or not job.has_results:
         return []
     url = urls.results(job.id)
     links = urls.ogc("results", url, "Results")
@@ -341,9 +385,9 @@ def _results_links(job: Job, urls: Urls) -> list[Link]:
 def _message(job: Job) -> str:
     """Give what is worth telling now: what a job was doing last says nothing of one that has ended."""
     status = job.status
-    if status is Status.SUCCESSFUL:
+    if status is _SUCCESSFUL:
         return _source(job)
-    if status is Status.FAILED and job.problem:
+    if status is _FAILED and job.problem:
         return job.problem.detail or job.problem.title
     return "" if status.is_final else job.message
 

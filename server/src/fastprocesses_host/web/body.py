@@ -1,7 +1,7 @@
 """Request bodies: how large and how slow they may be, in which media type they come."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from functools import partial
 from typing import Any, Final, NamedTuple
 from weakref import ref
@@ -23,6 +23,11 @@ SLOWEST_UPLOAD_BYTES_PER_SECOND: Final = 1024
 """Uploads are for slow connections too; what came of one that was cut is not lost."""
 LINGER_SECONDS: Final = 5.0
 """How long the rest of a body that nobody wants is still taken off the line after the answer."""
+WHOLE_BODY: Final = "fastprocesses_host.whole_body"
+"""An extension of ASGI, by which our server tells of bodies that are there with their heads how long they are.
+
+What of one is not read goes away by itself.
+"""
 _LOOK_SECONDS: Final = 0.5
 """Whether a body is too slow is looked at so often, for all at once: a timer for each part costs more than the part."""
 
@@ -51,12 +56,18 @@ class BodyLimits:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on, its body watched."""
-        if scope["type"] != "http" or (length := _told_length(scope)) is None:
+        if scope["type"] != "http" or self._is_here(scope) or (length := _told_length(scope)) is None:
             return self.app(scope, receive, send)
         body = _Body(self, length, receive, send)
         # It knows the server's stream, which has the scope: no circle for the collector.
         scope[_BODY] = ref(body)
         return self.app(scope, body.receive, body.send)
+
+    def _is_here(self, scope: Scope) -> bool:
+        """Whether the server has all of a body, which nobody waits for then, and it is not too large."""
+        extensions = scope.get("extensions")
+        whole = extensions.get(WHOLE_BODY) if extensions else None
+        return whole is not None and whole["bytes"] <= self.max_bytes
 
     def watch(self, body: "_Body") -> None:
         """Look at a body that is waited for, now and then, until `unwatch`."""
@@ -198,19 +209,20 @@ class _Length(NamedTuple):
 
 def _told_length(scope: Scope) -> _Length | None:
     """Give what is told of a body; None: there is none, as HTTP/1.1 says in a header and later versions do not."""
-    is_http1 = scope.get("http_version", "1.1").startswith("1")
-    length: int | None = None
-    is_told = is_chunked = False
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            is_told = True
-            if length is None and value.isdigit() and len(value) < 20:
-                length = int(value)
-        elif name == b"transfer-encoding":
-            is_chunked = True
-    if is_http1 and not is_told and not is_chunked:
-        return None
-    return _Length(length or 0, is_http1 and length is not None and not is_chunked)
+    is_http1 = scope["http_version"].startswith("1") if "http_version" in scope else True
+    fields = dict(scope["headers"])
+    is_chunked = b"transfer-encoding" in fields
+    if b"content-length" not in fields:
+        return None if is_http1 and not is_chunked else _Length(0, is_exact=False)
+    told = fields[b"content-length"]
+    if len(fields) < len(scope["headers"]):
+        told = _first_number(value for name, value in scope["headers"] if name == b"content-length")
+    is_number = told.isdigit() and len(told) < 20
+    return _Length(int(told) if is_number else 0, is_number and is_http1 and not is_chunked)
+
+
+def _first_number(values: Iterable[bytes]) -> bytes:
+    return next((value for value in values if value.isdigit() and len(value) < 20), b"")
 
 
 async def read_json_body(request: Request, parts: BodyInParts | None = None) -> bytes:
@@ -244,14 +256,14 @@ def _coding(head: Head) -> Coding | None:
 
 async def _whole(request: Request) -> bytes:
     """Give all of a body, as `Request.body` does, without a generator."""
-    parts, more = [], True
-    while more:
+    parts = []
+    while True:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         parts.append(message.get("body", b""))
-        more = message.get("more_body", False)
-    return b"".join(parts)
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def _read_into(parts: BodyInParts, request: Request) -> bytes:

@@ -58,11 +58,7 @@ class CrossOrigin:
         """Answer what a browser asks before it sends a request; name the origin in any other answer."""
         if scope["type"] != "http":
             return self.app(scope, receive, send)
-        origin = ""
-        for name, value in scope["headers"]:
-            if name == b"origin":
-                origin = value.decode("latin-1")
-                break
+        origin = _origin_in(scope) if b"origin" in dict(scope["headers"]) else ""
         if not origin and self.are_all:
             return self.app(scope, receive, send)
         if origin and scope["method"] == "OPTIONS" and _is_preflight(scope):
@@ -110,6 +106,11 @@ class CrossOrigin:
             return send(message)
 
         await self.app(scope, receive, send_named)
+
+
+def _origin_in(scope: Scope) -> str:
+    first: bytes = next(value for name, value in scope["headers"] if name == b"origin")
+    return first.decode("latin-1")
 
 
 def _is_preflight(scope: Scope) -> bool:

@@ -19,7 +19,14 @@ from fastprocesses_host.inputs import CheckedInput, check_request, has_reference
 from fastprocesses_host.ogc.conformance import part1_v10, part1_v20
 from fastprocesses_host.ogc.exceptions import InvalidParameterValue
 from fastprocesses_host.ogc.execute import ExecuteRequest, parse_execute_request, says_nothing
-from fastprocesses_host.ogc.jobs import AskedResults, Job, Status, status_and_link
+from fastprocesses_host.ogc.jobs import (
+    AskedResults,
+    Job,
+    Status,
+    accepted_document,
+    is_untouched,
+    status_and_link,
+)
 from fastprocesses_host.ogc.links import Urls
 from fastprocesses_host.ogc.preferences import ModeChoice, choose_mode
 from fastprocesses_host.ogc.processes import control_options
@@ -37,10 +44,10 @@ from fastprocesses_host.web.callers import caller_of
 from fastprocesses_host.web.head import Head, head_of
 from fastprocesses_host.web.long_strings import BodyInParts
 from fastprocesses_host.web.query import preferences_of, wish_of
-from fastprocesses_host.web.render import respond_written
+from fastprocesses_host.web.render import VARY, Written, respond_written
 from fastprocesses_host.web.resource import resource
 
-_REPEATS: Final = (b"cache-control", b"idempotency-key")
+_REPEATS: Final = frozenset({b"cache-control", b"idempotency-key"})
 _NO_FILES: Final[Mapping[bytes, Path]] = MappingProxyType({})
 _NO_PARTS: Final = nullcontext(None)
 _MOST_PLANS: Final = 256
@@ -61,14 +68,15 @@ async def execute(request: Request) -> Response:
         ProcessFailed: the reason's own status. SyncTimeout: 504. TooManyRequests: 429. ServiceUnavailable: 503.
     """
     urls = urls_of(request)  # a bad Host header is refused before anything runs
-    process = request.app.state.host.catalog.get(request.path_params["process_id"])
+    state = request.app.state
+    process = state.host.catalog.get(request.path_params["process_id"])
     repeats = _repeats_of(request)
     with _parts_of(request, process) as parts:
         execute_request, inputs = await _read(request, process, parts)
         wish = wish_of(request)
         inputs = await _with_uploads(request, process, inputs) if has_references(inputs) else inputs
-        way = request.app.state.plans.way(request, process, execute_request, wish)
-        job = await request.app.state.host.execute(
+        way = state.plans.way(request, process, execute_request, wish)
+        job = await state.host.execute(
             process.description.id,
             execute_request.asking(way.asked),
             way.choice,
@@ -77,7 +85,7 @@ async def execute(request: Request) -> Response:
             disconnected=partial(_left, request),
             repeats=repeats,
         )
-    if not job.status.is_final or way.choice.mode == "async":
+    if way.choice.mode == "async" or not job.status.is_final:
         response = _accepted(job, urls, way.choice)
     else:
         response = await _answer(request, process, job, way.choice)
@@ -87,11 +95,10 @@ async def execute(request: Request) -> Response:
 
 
 def _repeats_of(request: Request) -> Repeats:
-    for name, _ in request.scope["headers"]:
-        if name in _REPEATS:
-            headers = request.headers
-            return read_repeats(headers.getlist("cache-control"), headers.getlist("idempotency-key"))
-    return PLAIN
+    if _REPEATS.isdisjoint(dict(request.scope["headers"])):
+        return PLAIN
+    headers = request.headers
+    return read_repeats(headers.getlist("cache-control"), headers.getlist("idempotency-key"))
 
 
 def _cache_headers(job: Job) -> dict[str, str]:
@@ -291,6 +298,8 @@ def _accepted(job: Job, urls: Urls, choice: ModeChoice) -> Response:
     headers = [(b"location", urls.job(job.id).encode("latin-1"))]
     if choice.applied:
         headers.append((b"preference-applied", ", ".join(choice.applied).encode("latin-1")))
+    if is_untouched(job):
+        return Written(accepted_document(job, urls), 201, [VARY, *headers])
     return respond_written(status_and_link(job, urls)[0], headers, status=201)
 
 

@@ -51,10 +51,10 @@ _JSON_TYPE: Final = (b"content-type", JSON.encode())
 
 def respond_written(document: Any, raw_headers: list[tuple[bytes, bytes]], *, status: int = 200) -> Response:
     """Answer with a document as `respond` does, its further headers being bytes, their names in lower case."""
-    return Written(_encode(document), status, [_VARY, *raw_headers])
+    return Written(_encode(document), status, [VARY, *raw_headers])
 
 
-_VARY: Final = (b"vary", b"Accept")
+VARY: Final = (b"vary", b"Accept")
 
 
 class Rendered(msgspec.Struct, frozen=True):

@@ -89,11 +89,12 @@ class Resource:
             MethodNotAllowed: 405, the resource has no such method.
             NotAcceptable: 406, see `representation_of`.
         """
-        if request.method == "OPTIONS":
+        method = request.scope["method"]
+        if method == "OPTIONS":
             return self._tell_allowed()
-        handler = self.handlers.get(request.method)
+        handler = self.handlers.get(method)
         if handler is None:
-            raise MethodNotAllowed(request.method, self.allowed)
+            raise MethodNotAllowed(method, self.allowed)
         if self.page is not None and self._wants_page(request):
             return self.page(request, handler)
         if self.negotiated and self.page is None:
