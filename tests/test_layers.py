@@ -10,9 +10,9 @@ SERVER = ROOT / "server" / "src" / "fastprocesses_host"
 SDK = ROOT / "sdk" / "src" / "fastprocesses_sdk"
 
 LAYERS = [
-    {"outbound", "signing", "slots"},
+    {"importing", "outbound", "signing", "slots"},
     {"settings", "ogc", "exits", "lifeline", "gathering", "waiting", "watching", "guarded"},
-    {"logs", "readiness", "schemas"},
+    {"logs", "readiness", "schemas", "installed_servers"},
     {"store"},
     {"catalog", "encodings"},
     {"inputs", "fetched", "fitting", "subscribers"},
@@ -34,7 +34,7 @@ LAYERS = [
 """Lowest first; a module imports from its own layer and from those before it."""
 
 HOMES = {
-    "starlette": {"web", "app", "asgi_servers", "hypercorn_server"},
+    "starlette": {"web", "app", "asgi_servers", "hypercorn_server", "plain_http"},
     "dramatiq": {"queue", "callback_queue", "retirement", "actors", "engine", "child"},
     "redis": {"store", "queue", "embedded", "supervisor"},
     "obstore": {"store"},

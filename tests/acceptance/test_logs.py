@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from fastprocesses_host.logs import render_console, render_json
+from fastprocesses_host.logs import render_console, render_json, stamper
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,7 +68,9 @@ def test_logging_does_not_import_what_it_does_not_use():
     assert logged("json")[0].strip() == "False"
 
 
-names = st.sampled_from(["event", "level", "part", "time", "job_id", "exception"]) | st.text(max_size=10)
+names = st.sampled_from(["event", "message", "level", "part", "time", "job_id", "exception"]) | st.text(
+    max_size=10
+)
 events = st.dictionaries(names, st.text(max_size=40))
 
 
@@ -87,7 +89,21 @@ def test_no_value_can_write_a_line_or_a_control_sequence_of_its_own(event: dict[
 
 @given(events)
 def test_every_event_is_one_json_line(event: dict[str, str]):
-    line = render_json(dict(event))
+    line = render_json(stamper("host")(None, "info", dict(event)))
 
-    assert "\n" not in line
-    assert json.loads(line)["message"] == event.get("event", "")
+    assert b"\n" not in line
+    read = json.loads(line)
+    assert read["message"] == event.get("event", "")
+    assert read.get("message_") == event.get("message", event.get("message_"))
+
+
+def test_a_log_that_takes_no_lines_breaks_nothing():
+    full = "import os; os.dup2(os.open('/dev/full', os.O_WRONLY), 2)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{full}\n{SCRIPT}\nprint('done')", "json", "info"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert done.stdout.splitlines()[-1] == "done"

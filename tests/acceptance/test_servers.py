@@ -15,8 +15,9 @@ from typing import get_args
 from urllib.parse import urlsplit
 
 import pytest
-from fastprocesses_host.asgi_servers import require_server, uvicorn_config
+from fastprocesses_host.asgi_servers import uvicorn_config
 from fastprocesses_host.exits import Exit, StartError
+from fastprocesses_host.installed_servers import require_server
 from fastprocesses_host.settings import ServerName
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
-import psutil
+from fastprocesses_host.settings import Settings
 
 from tests.bench.bench import Bench, Measure
 from tests.bench.client import Connection, Work, asks, connections, p50, percentile, rate, request, times
@@ -148,7 +148,7 @@ async def _while_busy(bench: Bench, measure: Measure) -> float:
     body = b'{"inputs":{"seconds":4}}'
     async with connections(bench.service.url, 1) as (connection,):
         paths = []
-        for _ in range(psutil.cpu_count() or 1):
+        for _ in range(Settings().slot_count):
             accepted = await connection.ask(request("POST", "/processes/burn/execution", body, ASYNC))
             paths.append(_path_of(accepted.header("Location")))
         for path in paths:

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from fastprocesses_host.cli.commands import app
 from fastprocesses_host.exits import Exit
-from fastprocesses_sdk.plugins import GROUP, load_plugin
+from fastprocesses_sdk.installed import GROUP
+from fastprocesses_sdk.plugins import load_plugin
 from typer.testing import CliRunner, Result
 
 ROOT = Path(__file__).parents[2]

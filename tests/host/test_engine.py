@@ -1,21 +1,26 @@
 """Jobs run by a real worker with real executors: what they do to it, and how they are stopped."""
 
 import contextlib
+import json
 import os
 import signal
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from fastprocesses_host.ogc.exceptions import ProcessFailed
 from fastprocesses_host.ogc.jobs import Status
 from fastprocesses_host.settings import Settings
+from fastprocesses_sdk.executor.precedence import NICE, Precedence
 
 from tests.host.engine import Engine, Worker, begun, is_gone, running_engine
 from tests.support import StoreServer, wait_until
 
+WAYS = {Status.SUCCESSFUL: "job ended", Status.FAILED: "job failed"}
 SLACK_SECONDS = 8
 """For a busy machine."""
 
@@ -113,6 +118,26 @@ def test_the_traceback_reaches_the_operator(engine: Engine, worker: Worker) -> N
     engine.final(job_id)
     wait_until(lambda: "secret of the operator" in worker.log_file.read_text(), what="the log line")
     assert job_id in worker.log_file.read_text()
+
+
+def test_the_operator_is_told_of_every_job_that_ended(engine: Engine, worker: Worker) -> None:
+    """Of one whose slot has another job at once too, with its own id and the time that it ended."""
+    jobs = [engine.submit("double", {"number": number}) for number in range(12)]
+    jobs.insert(5, engine.submit("crash", {"how": "declared"}))
+    ends = {job_id: engine.final(job_id) for job_id in jobs}
+
+    def told() -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in worker.log_file.read_text().splitlines() if '"job_id"' in line]
+        return [line for line in lines if line["job_id"] in ends and line["message"] in WAYS.values()]
+
+    wait_until(lambda: len(told()) >= len(jobs), what="the lines")
+    assert sorted(line["job_id"] for line in told()) == sorted(jobs)
+    for line in told():
+        job = ends[line["job_id"]]
+        assert line["message"] == WAYS[job.status]
+        assert line["process"] == job.process_id
+        time_ms = datetime.fromisoformat(line["time"]).timestamp() * 1000
+        assert job.created <= time_ms <= job.finished + 10_000
 
 
 def test_a_memory_limit_ends_the_job(engine: Engine) -> None:
@@ -244,6 +269,36 @@ def test_idle_executors_that_were_killed_cost_nobody_a_job(engine: Engine, worke
     for executor in worker.executors():
         executor.kill()
     assert engine.execute("double", {"number": 5}) == 10
+
+
+def test_executors_are_the_last_in_line_for_the_machine(engine: Engine, worker: Worker, mark: str) -> None:
+    job_id = engine.submit("sleep", {"mark": mark, "seconds": 60})
+    begun(mark)
+    pid = int(Path(mark).read_text())
+    assert psutil.Process(pid).nice() >= NICE > worker.worker_process.nice()
+    assert int(Path(f"/proc/{pid}/oom_score_adj").read_text()) >= 500
+    group = Path(f"/proc/{pid}/autogroup")
+    if group.exists():
+        wait_until(
+            lambda: group.read_text().endswith(f" nice {NICE}\n"), SLACK_SECONDS, "the session's yielding"
+        )
+    engine.dismiss(job_id)
+
+
+def test_a_session_yields_once_the_kernel_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[type[OSError] | None] = [BlockingIOError, BlockingIOError, None]
+    written: list[tuple[str, str]] = []
+
+    def write(file: Path, text: str, encoding: str) -> None:
+        written.append((str(file), text))
+        if (error := answers.pop(0)) is not None:
+            raise error
+
+    monkeypatch.setattr(Path, "write_text", write)
+    precedence = Precedence()
+    for _ in range(5):
+        precedence.yield_session()
+    assert written == [("/proc/self/autogroup", str(NICE))] * 3
 
 
 def test_a_stopped_executor_is_ended_by_a_dismissal(engine: Engine, worker: Worker) -> None:

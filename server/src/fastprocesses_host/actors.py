@@ -1,20 +1,20 @@
 """The worker's entry point: `dramatiq fastprocesses_host.actors`, configured by the environment.
 
-Importing this module makes the broker and its actors and nothing else; everything a worker needs starts when it boots.
+Importing this module makes the broker and its actors, and begins to look for plugins; everything else a worker needs
+starts when it boots.
 """
 
-import dramatiq
+from typing import TYPE_CHECKING
 
-from fastprocesses_host.callback_queue import ACTOR, Calls
-from fastprocesses_host.engine.worker import WorkerParts, new_worker_id
-from fastprocesses_host.queue import QueueBroker
-from fastprocesses_host.retirement import Retirement
+from fastprocesses_host.engine.discovering import Discovering
+from fastprocesses_host.importing import quick_imports
 from fastprocesses_host.settings import Settings, SettingsError
-from fastprocesses_host.store.client import Store
-from fastprocesses_host.store.keys import CALLBACK_QUEUE, Keys
+
+if TYPE_CHECKING:
+    from fastprocesses_host.queue import QueueBroker
 
 
-def create_broker(settings: Settings) -> QueueBroker:
+def create_broker(settings: Settings) -> "QueueBroker":
     """Make the broker of a worker process with all its parts.
 
     Raises:
@@ -24,11 +24,22 @@ def create_broker(settings: Settings) -> QueueBroker:
         raise SettingsError(
             "A worker needs a store: set FASTPROCESSES_REDIS_URL, for instance redis://localhost."
         )
+    discovering = Discovering(settings)
+    with quick_imports():  # of what takes long, while plugins are looked for
+        import dramatiq
+
+        from fastprocesses_host.callback_queue import ACTOR, Calls
+        from fastprocesses_host.engine.worker import WorkerParts, new_worker_id
+        from fastprocesses_host.queue import QueueBroker
+        from fastprocesses_host.retirement import Retirement
+        from fastprocesses_host.store.client import Store
+        from fastprocesses_host.store.keys import CALLBACK_QUEUE, Keys
+
     store = Store(settings.redis_url, Keys.of(settings.key_prefix))
     worker_id = new_worker_id()
     calls = Calls(worker_id, settings.callback_slots, settings.callback_timeout_seconds)
     broker = QueueBroker(store, worker_id, settings.slot_count, calls)
-    parts = WorkerParts(settings, store, broker)
+    parts = WorkerParts(settings, store, broker, discovering)
     broker.add_middleware(parts)
     broker.add_middleware(
         Retirement(
@@ -49,8 +60,8 @@ def create_broker(settings: Settings) -> QueueBroker:
         """Have a subscriber called, by a thread that may wait for it."""
         parts.subscribers.call(claim)
 
+    dramatiq.set_broker(broker)
     return broker
 
 
 broker = create_broker(Settings.from_env())
-dramatiq.set_broker(broker)

@@ -1,7 +1,6 @@
 """The programs that speak HTTP for the application: each serves from a socket that already listens."""
 
 import asyncio
-import importlib.util
 import logging
 import math
 import socket
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp
 
 from fastprocesses_host.draining import FAREWELL_SECONDS, Drain
-from fastprocesses_host.exits import Exit, StartError
 from fastprocesses_host.settings import ServerName
 
 if TYPE_CHECKING:
@@ -23,25 +21,6 @@ if TYPE_CHECKING:
 BACKLOG = 1024
 KEEP_ALIVE_SECONDS = 65
 """A little longer than most proxies keep a connection."""
-
-_PACKAGES: dict[ServerName, tuple[str, ...]] = {
-    "hypercorn": ("hypercorn",),
-    "uvicorn": ("uvicorn", "httptools"),
-}
-
-
-def require_server(name: ServerName) -> None:
-    """Check that a server is installed.
-
-    Raises:
-        StartError: it is not; the sentence says how to get it.
-    """
-    if not all(importlib.util.find_spec(package) for package in _PACKAGES[name]):
-        raise StartError(
-            f"{name} is not installed here. Install it with `pip install 'fastprocesses-host[{name}]'`, or leave "
-            "--server out to use hypercorn.",
-            Exit.SETTINGS,
-        )
 
 
 async def serve(name: ServerName, app: ASGIApp, *, listen_fd: int, drain: Drain) -> None:

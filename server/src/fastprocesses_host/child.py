@@ -4,12 +4,12 @@ Each child first makes sure that it does not outlive its supervisor, then become
 is imported by that part: the store's program starts as soon as the interpreter is up.
 """
 
-import multiprocessing
 import os
 import signal
 import sys
 from collections.abc import Sequence
 
+from fastprocesses_host.importing import quick_imports
 from fastprocesses_host.lifeline import end_with_parent
 
 AFTER_WORKER_SECONDS = 1.5
@@ -76,8 +76,13 @@ def become_worker(arguments: Sequence[str]) -> int:
     Args:
         arguments: The descriptor to report readiness to.
     """
-    from fastprocesses_host.retirement import REPORT_VARIABLE
-    from fastprocesses_host.settings import Settings
+    with quick_imports():
+        import multiprocessing
+
+        from dramatiq import cli
+        from fastprocesses_sdk.memory import release_unused_memory
+
+        from fastprocesses_host.settings import REPORT_VARIABLE, Settings
 
     os.environ.setdefault("dramatiq_worker_timeout", "100")  # ms; how soon idle threads see a stop
     os.environ[REPORT_VARIABLE] = arguments[0]
@@ -85,8 +90,6 @@ def become_worker(arguments: Sequence[str]) -> int:
         multiprocessing.set_start_method("fork")  # the worker process inherits that descriptor
     signal.signal(signal.SIGUSR1, _pass_on)
     settings = Settings.from_env()
-    from dramatiq import cli
-    from fastprocesses_sdk.memory import release_unused_memory
 
     parser = cli.make_argument_parser()  # type: ignore[no-untyped-call]
     shutdown_seconds = max(settings.drain_seconds - AFTER_WORKER_SECONDS, settings.drain_seconds / 2)
@@ -110,8 +113,9 @@ def become_host(arguments: Sequence[str]) -> int:
         arguments: The descriptor of the listening socket, the one to report readiness to, how many seconds
             requests under way may take once it was told to stop, and `successor` where another host still serves.
     """
-    from fastprocesses_host.serving import run_host
-    from fastprocesses_host.settings import Settings
+    with quick_imports():
+        from fastprocesses_host.serving import run_host
+        from fastprocesses_host.settings import Settings
 
     listen_fd, report_fd, stop_seconds, *rest = arguments
     return run_host(
@@ -125,6 +129,8 @@ def become_host(arguments: Sequence[str]) -> int:
 
 def _pass_on(number: int, _frame: object) -> None:
     """Pass a signal on to the worker process, of which Dramatiq's command knows nothing."""
+    import multiprocessing  # as every child but this one can do without
+
     for process in multiprocessing.active_children():
         if process.pid is not None:
             os.kill(process.pid, number)

@@ -1,6 +1,5 @@
 """The parts put under one supervisor: a private store, workers and the host, or some of them."""
 
-import importlib.metadata
 import os
 import socket
 import sys
@@ -10,12 +9,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
-import platformdirs
 from fastprocesses_sdk.configured import OperatorSettings
 
-from fastprocesses_host.asgi_servers import require_server
 from fastprocesses_host.child import child_command
 from fastprocesses_host.exits import Exit, StartError
+from fastprocesses_host.installed_servers import require_server
 from fastprocesses_host.listening import is_open, listen, local_url_of, url_of
 from fastprocesses_host.part import Launch, Part
 from fastprocesses_host.private_store import PrivateStore, open_private, private_store, synced
@@ -148,7 +146,9 @@ class _Start:
 
     def heed(self, line: bytes) -> bool:
         """Read what a host reports; when nothing is missing for the first time, tell the user."""
-        from fastprocesses_host.readiness import Readiness, summary  # not before the children are under way
+        import importlib.metadata  # not before the children are under way, as all that is slow to import
+
+        from fastprocesses_host.readiness import Readiness, summary
 
         readiness = msgspec.json.decode(line, type=Readiness)
         self.missing = readiness.missing
@@ -256,11 +256,13 @@ def _without_settings() -> dict[str, str]:
 
 def data_dir_of(settings: Settings) -> Path:
     """Give the folder of the private store and of large values."""
-    return (
-        Path(settings.data_dir or platformdirs.user_data_dir("fastprocesses", appauthor=False))
-        .expanduser()
-        .resolve()
-    )
+    return Path(settings.data_dir or _usual_data_dir()).expanduser().resolve()
+
+
+def _usual_data_dir() -> str:
+    import platformdirs  # slow to import, and seldom needed where a service is deployed
+
+    return platformdirs.user_data_dir("fastprocesses", appauthor=False)
 
 
 def _await_store(settings: Settings) -> None:

@@ -42,7 +42,7 @@ _ONE_LINE = _CONTROL | {10: "\\n", 9: "\\t"}
 _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
 
 get_logger = structlog.get_logger
-"""A logger; name what happened in the first argument, all else in keywords."""
+"""A logger; name what happened in the first argument, all else in keywords; `time` where it was not just now."""
 
 
 def configure_logging(settings: Settings, part: Part) -> None:
@@ -55,11 +55,11 @@ def configure_logging(settings: Settings, part: Part) -> None:
         part: What this process is; it stands on every line.
     """
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    stamp, render = _stamper(part), _renderer(settings)
+    stamp, render = stamper(part), _renderer(settings)
+    file = _standard_error_of_bytes()
     structlog.configure(
-        processors=[lambda logger, method, event: render(stamp(logger, method, event))],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(_standard_error_of_bytes()),
+        wrapper_class=_logger_class(level, stamp, render),
+        logger_factory=lambda *_: file,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(_standard_error())
@@ -77,6 +77,9 @@ def configure_logging(settings: Settings, part: Part) -> None:
     for name in _CHATTY:
         logging.getLogger(name).setLevel(level if level == logging.DEBUG else max(level, logging.WARNING))
 
+
+render_json: "_Render" = msgspec.json.Encoder(enc_hook=str).encode
+"""Write a stamped event as one line of JSON."""
 
 _bound: ContextVar[Mapping[str, Any]] = ContextVar("bound", default=MappingProxyType({}))
 """What is on every line that this thread or task logs."""
@@ -102,6 +105,27 @@ def _standard_error() -> TextIO:
     return open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
 
 
+def _logger_class(
+    level: int, stamp: "_Stamp", render: "_Render"
+) -> type[structlog.typing.FilteringBoundLogger]:
+    """Give the library's, with the steps of ours and no others: half of the time of a line."""
+    filtering: Any = structlog.make_filtering_bound_logger(level)
+
+    class Logger(filtering):  # type: ignore[misc]
+        _logger: BinaryIO
+
+        def _proxy_to_logger(self, method: str, event: str | None = None, **fields: Any) -> None:
+            fields["event"] = event
+            line = render(stamp(None, method, {**self._context, **fields} if self._context else fields))
+            try:
+                self._logger.write(line + b"\n")  # whole, whatever other threads write: the file has a lock
+                self._logger.flush()
+            except OSError:  # nothing fails because it cannot be told, as with `logging`
+                return
+
+    return Logger
+
+
 def _standard_error_of_bytes() -> BinaryIO:
     return open(2, "wb", closefd=False)
 
@@ -120,53 +144,50 @@ def wants_colour(environ: Mapping[str, str] | None = None) -> bool:
     return is_terminal() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
-def _stamper(part: Part) -> Callable[[Any, str, MutableMapping[str, Any]], MutableMapping[str, Any]]:
-    """Give one step for what would be four of the library's: a third of the time of a line."""
+_Stamp = Callable[[Any, str, MutableMapping[str, Any]], MutableMapping[str, Any]]
+_Render = Callable[[MutableMapping[str, Any]], bytes]
+
+
+def stamper(part: Part) -> _Stamp:
+    """Give one step for what would be five of the library's: a third of the time of a line.
+
+    It puts time, level, part and message first, as JSON lines have them.
+    """
 
     def stamp(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        for name, value in _bound.get().items():
-            event.setdefault(name, value)
-        event["time"] = datetime.now(UTC)
-        event["level"] = "error" if method == "exception" else method
-        event["part"] = part
         if "exc_info" in event:
             structlog.processors.format_exc_info(logger, method, event)
-        return event
+        if "message" in event:
+            event["message_"] = event.pop("message")
+        stamped = {
+            "time": event.pop("time", None) or datetime.now(UTC),
+            "level": "error" if method == "exception" else method,
+            "part": part,
+            "message": event.pop("event", ""),
+            **event,
+        }
+        for name, value in _bound.get().items():
+            stamped.setdefault(name, value)
+        return stamped
 
     return stamp
 
 
-def _renderer(settings: Settings) -> Callable[[MutableMapping[str, Any]], bytes]:
+def _renderer(settings: Settings) -> _Render:
     if settings.log_format == "console" or (settings.log_format == "auto" and is_terminal()):
         colour = wants_colour()
         return lambda event: render_console(event, colour=colour).encode("utf-8", "backslashreplace")
-    return _json_line
-
-
-def render_json(event: MutableMapping[str, Any]) -> str:
-    """Write one line of JSON: time, level, part and message first, then what else is known."""
-    return _json_line(event).decode()
-
-
-def _json_line(event: MutableMapping[str, Any]) -> bytes:
-    if "message" in event:
-        event["message_"] = event.pop("message")
-    head = {
-        "time": event.pop("time", ""),
-        "level": event.pop("level", ""),
-        "part": event.pop("part", ""),
-        "message": event.pop("event", ""),
-    }
-    return msgspec.json.encode({**head, **event}, enc_hook=str)
+    return render_json
 
 
 def render_console(event: MutableMapping[str, Any], *, colour: bool) -> str:
-    """Write one short line, `12:30:01 info  worker  what happened key=value`, and a traceback below it.
+    """Write a stamped event as one short line, `12:30:01 info  worker  what happened key=value`.
 
-    Control characters are written as escapes: a log line is no way to a terminal for what comes from outside.
+    A traceback follows below it. Control characters are written as escapes: a log line is no way to a terminal for
+    what comes from outside.
     """
     time, level, part, text = (
-        str(event.pop(name, "")).strip().translate(_ONE_LINE) for name in ("time", "level", "part", "event")
+        str(event.pop(name, "")).strip().translate(_ONE_LINE) for name in ("time", "level", "part", "message")
     )
     time = time[11:19]
     traceback = str(event.pop("exception", "")).translate(_CONTROL)

@@ -1,7 +1,6 @@
 """Whom the server may speak to of its own accord, to fetch inputs and to call back (design, section 9)."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -200,6 +199,8 @@ def read_headers(path: Path) -> dict[str, dict[str, str]]:
     Raises:
         ValueError: the file cannot be read, or has something else in it; values are not told.
     """
+    import tomllib  # most services have no such file
+
     try:
         tables = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:

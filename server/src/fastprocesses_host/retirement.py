@@ -10,9 +10,8 @@ from contextlib import suppress
 from dramatiq import Broker, Middleware, Worker
 
 from fastprocesses_host.logs import get_logger
+from fastprocesses_host.settings import REPORT_VARIABLE
 
-REPORT_VARIABLE = "FASTPROCESSES_REPORT_FD"
-"""Environment variable: the descriptor to report readiness to."""
 _LOOK_SECONDS = 0.2
 
 log = get_logger()

@@ -2,7 +2,6 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -59,6 +58,8 @@ _RANGES: dict[str, tuple[float, float | None]] = {
 
 PREFIX = "FASTPROCESSES_"
 """What every environment variable of ours starts with."""
+REPORT_VARIABLE = PREFIX + "REPORT_FD"
+"""No setting: tells a worker that a supervisor has started the descriptor to report readiness to."""
 _VALUE_STORE_PREFIX = PREFIX + "VALUE_STORE__"
 
 
@@ -153,7 +154,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Names of queues that workers serve, with commas between; `default` is that of processes without one of their own.
     Empty: all that the processes installed here have."""
     slots: int = 0
-    """Jobs a worker process runs at a time; 0: one a core."""
+    """Jobs a worker process runs at a time; 0: one more than there are cores."""
     drain_seconds: float = 7.0
     """How long stopping may take, running jobs included."""
     lease_seconds: float = 6.0
@@ -433,8 +434,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def slot_count(self) -> int:
-        """Jobs one worker process runs at a time."""
-        return self.slots or os.cpu_count() or 1
+        """Jobs one worker process runs at a time: while the end of one is written down, the others keep the cores."""
+        return self.slots or (os.cpu_count() or 1) + 1
 
     @property
     def memory_bytes(self) -> int:
@@ -530,6 +531,8 @@ def _check_range(name: str, value: Any) -> None:
 
 
 def _read_file(path: Path) -> dict[str, Any]:
+    import tomllib  # children get their settings from the environment
+
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:

@@ -1,6 +1,5 @@
 """The commands: what can be said on the command line, and the exit code of what came of it."""
 
-import importlib.metadata
 import json
 import os
 import sys
@@ -54,6 +53,8 @@ def common(
     Example: fastprocesses-host run --port 8080
     """
     if version:
+        import importlib.metadata  # slow to import, and with it modules that read mail
+
         typer.echo(f"fastprocesses-host {importlib.metadata.version('fastprocesses-host')}")
         raise typer.Exit
 

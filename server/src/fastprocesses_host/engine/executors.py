@@ -300,10 +300,14 @@ class Executors:
         """Start an executor for whoever needs one next, without waiting for it."""
         self._request().add_done_callback(self._keep_warm)
 
-    def take(self, source: str) -> Executor:
+    def take(self, source: str, meanwhile: Callable[[], object]) -> Executor:
         """Give an executor for a job of this plugin: one that has it loaded, a fresh one, or a new one.
 
         One that has it loaded may have died since its last job.
+
+        Args:
+            source: The plugin.
+            meanwhile: Called once a new one is on its way.
 
         Raises:
             ExecutorLost: a new one did not come up.
@@ -313,6 +317,7 @@ class Executors:
                 return executor
             self.discard(executor)
         request = self._request()
+        meanwhile()
         try:
             return self._greeted(request.result(timeout=SPAWN_SECONDS))
         except (OSError, TimeoutError) as error:

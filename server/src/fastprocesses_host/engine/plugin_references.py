@@ -54,7 +54,7 @@ class PluginReferences:
         plugin = self._plugins[scheme]
 
         def attempt(executor: Executor) -> Attempt:
-            return FetchAttempt(run, executor, self._settings, plugin.source, place, seconds)
+            return FetchAttempt(run, self._settings, plugin.source, place, seconds, executor)
 
         def order(workdir: Path) -> Fetch:
             return Fetch(
@@ -80,9 +80,9 @@ class FetchAttempt(Attempt):
     """One URL fetched in one executor."""
 
     def __init__(
-        self, run: Run, executor: Executor, settings: Settings, source: str, place: str, seconds: float
+        self, run: Run, settings: Settings, source: str, place: str, seconds: float, executor: Executor
     ) -> None:
-        super().__init__(run, executor, settings, settings.memory_bytes, source)
+        super().__init__(run, settings, settings.memory_bytes, source, executor)
         self._longest_seconds = seconds
         self._place = place
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +28,28 @@ _STOPS: dict[str, Stop] = {
 }
 
 
+class Later:
+    """One thing that can wait until there is nothing better to do, as while an executor is at work.
+
+    Nothing is lost: what is put there is done before something else is.
+    """
+
+    def __init__(self) -> None:
+        self._call: Callable[[], object] | None = None
+
+    def put(self, call: Callable[[], object]) -> None:
+        """Keep what is to be done."""
+        self.do()
+        self._call = call
+
+    def do(self) -> None:
+        """Do it, if there is anything."""
+        call = self._call
+        if call is not None:
+            self._call = None
+            call()
+
+
 class Run:
     """A claimed job while its process runs.
 
@@ -39,9 +62,10 @@ class Run:
         fetched_folder: Where they lie; None: there are none.
         is_outdated: Something else was fetched than the requests that share the run were told is there.
         spent_seconds: What of the time of the job went by before its process could begin.
+        later: What the thread of the run has left undone; to be done before anything is waited for.
     """
 
-    def __init__(self, claimed: Claimed, max_log_lines: int) -> None:
+    def __init__(self, claimed: Claimed, max_log_lines: int, later: Later) -> None:
         self.claimed = claimed
         self.job_id = claimed.job_id
         self.claim = claimed.claim
@@ -51,6 +75,7 @@ class Run:
         self.fetched_folder: Path | None = None
         self.is_outdated = False
         self.spent_seconds = 0.0
+        self.later = later
         self._executor: Executor | None = None
         self._lock = threading.Lock()
         self._reporting = threading.Lock()

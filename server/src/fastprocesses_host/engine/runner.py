@@ -7,7 +7,8 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from datetime import UTC, datetime
+from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ from fastprocesses_host.engine import endings, transfers
 from fastprocesses_host.engine.disk import DiskWatch
 from fastprocesses_host.engine.endings import Ending, Failed, Stopped, Succeeded
 from fastprocesses_host.engine.executors import QUIET_SECONDS, Executor, ExecutorLost, Executors
-from fastprocesses_host.engine.run import LINE_CHARACTERS, Run, Runs, ending_of_stop
+from fastprocesses_host.engine.run import LINE_CHARACTERS, Later, Run, Runs, ending_of_stop
 from fastprocesses_host.logs import get_logger, job_context
 from fastprocesses_host.ogc.exceptions import BodyTooLarge, InsufficientStorage, TooManyRequests
 from fastprocesses_host.ogc.jobs import AskedResults, OutputValue, Status
@@ -45,7 +46,7 @@ from fastprocesses_host.settings import Settings
 from fastprocesses_host.store import operations, sharing
 from fastprocesses_host.store.client import Store, StoreFull, StoreUnavailable
 from fastprocesses_host.store.operations import Claimed, Finished
-from fastprocesses_host.store.records import StoredInput, Told, encode_told, locations_field
+from fastprocesses_host.store.records import StoredInput, Told, encode_told, locations_field, told_field
 from fastprocesses_host.store.rooms import DISK_FULL, Rooms, WorkerRoom
 from fastprocesses_host.store.values import Values, ValuesAway
 
@@ -72,6 +73,8 @@ _WITH_FINISH_BYTES = 16 * 1024
 _DISK_FULL = re.compile(rf"\[Errno ({'|'.join(map(str, DISK_FULL))})\]")
 """How Python tells it."""
 
+_encode_outputs = msgspec.json.Encoder().encode
+
 log = get_logger()
 
 
@@ -91,7 +94,7 @@ class Runner:
         executors: What runs code of plugins.
         offers: The processes, by id.
         values: Where large values lie; None: in the store.
-        broker: Where jobs come from.
+        broker: Where jobs come from; it serves its queues already.
         fetching: The plugins that fetch inputs by reference, by the scheme of URLs.
     """
 
@@ -111,9 +114,12 @@ class Runner:
         self._executors = executors
         self._offers = offers
         self._values = values
-        self._broker = broker
+        # At hand, since the library's class looks its members up in several steps.
+        self._taken, self._draining = broker.taken, broker.draining
+        self._claims, self._asking = broker.claims, broker.asking
         self._fetching = fetching
         self._memory_bytes = settings.memory_bytes
+        self._small_bytes = min(_WITH_FINISH_BYTES, settings.max_inline_bytes, settings.max_value_bytes)
         self._tells_all = settings.log_level == "debug"
         self._usual_formats: dict[str, dict[str, str]] = {}
         """The media types of outputs where the caller has no wishes, by process."""
@@ -124,17 +130,22 @@ class Runner:
     def run(self, claimed: Claimed) -> None:
         """Bring a job that was taken to its end, and then, in the same slot, what waits while something does."""
         following: Claimed | None = claimed
-        with job_context(claimed.job_id) as context:
-            while following is not None:
-                context["job_id"] = following.job_id
-                following = self._run(following)
-
-    def _run(self, claimed: Claimed) -> Claimed | None:
-        run = Run(claimed, self._settings.max_log_lines)
-        self.runs.enter(run)
-        self._broker.taken.pop(run.job_id, None)
+        later = Later()
         try:
-            if self._broker.draining.is_set():
+            with job_context(claimed.job_id) as context:
+                while following is not None:
+                    context["job_id"] = following.job_id
+                    following = self._run(following, later)
+        finally:
+            later.do()
+
+    def _run(self, claimed: Claimed, later: Later) -> Claimed | None:
+        run = Run(claimed, self._settings.max_log_lines, later)
+        self.runs.enter(run)
+        self._taken.pop(run.job_id, None)
+        try:
+            if self._draining.is_set():
+                later.do()
                 self._release(run)
                 return None
             return self._bring_to_end(run)
@@ -148,31 +159,47 @@ class Runner:
         try:
             try:
                 ending = self._attempt(run, attempts)
+                if run.is_untouched:
+                    run.later.do()
                 ending, following = self._finish(run, ending)
             except Exception as error:  # a bug of ours, a full disk: the job must not be left running
+                run.later.do()
                 ending, following = self._finish(run, _ending_of_ours(error))
         finally:  # only now, since results lie in the folder of the executor until they are stored
             for attempt in attempts:
                 self._done_with(attempt)
             if run.fetched_folder is not None:
                 self._references.discard(run)
-        if run.claimed.listed or self._tells_all or isinstance(ending, Failed):
-            self._tell_operator(run, ending, round(time.monotonic() - started_seconds, 3))
+        if isinstance(ending, Failed):
+            self._tell_failed(run, ending, time.monotonic() - started_seconds)
+        elif run.claimed.listed or self._tells_all:
+            seconds = time.monotonic() - started_seconds
+            run.later.put(partial(self._tell_ended, run.claimed, _told(ending), seconds, time.time()))
+            if following is None:
+                run.later.do()
         return following
 
-    def _tell_operator(self, run: Run, ending: Ending, seconds: float) -> None:
-        process = run.claimed.process_id
-        if isinstance(ending, Failed):
-            log.warning(
-                "job failed",
-                process=process,
-                reason=ending.reason,
-                detail=ending.problem.detail,
-                seconds=seconds,
-            )
-        else:  # of one that is in no list, the caller and the access log know
-            tell = self._log.info if run.claimed.listed else self._log.debug
-            tell("job ended", process=process, ending=_told(ending), seconds=seconds)
+    def _tell_failed(self, run: Run, ending: Failed, seconds: float) -> None:
+        log.warning(
+            "job failed",
+            process=run.claimed.process_id,
+            reason=ending.reason,
+            detail=ending.problem.detail,
+            seconds=round(seconds, 3),
+        )
+
+    def _tell_ended(self, job: Claimed, ending: str, seconds: float, ended_at: float) -> None:
+        """Tell the operator; as the next job of the slot may be under way, with the time and the job that it was."""
+        # Of one that is in no list, the caller and the access log know.
+        tell = self._log.info if job.listed else self._log.debug
+        tell(
+            "job ended",
+            process=job.process_id,
+            ending=ending,
+            seconds=round(seconds * 1000) / 1000,
+            job_id=job.job_id,
+            time=datetime.fromtimestamp(ended_at, UTC),
+        )
 
     def _attempt(self, run: Run, attempts: "list[Attempt]") -> Ending:
         job = run.claimed
@@ -187,12 +214,8 @@ class Runner:
             return transfers.without_inputs(run, error)
 
     def _run_process(self, run: Run, offer: Offer, attempts: "list[Attempt]") -> Ending:
-        def attempt(executor: Executor) -> Attempt:
-            return Attempt(run, executor, self._settings, self._memory_bytes, offer.plugin.source)
-
-        def order(workdir: Path) -> Execute:
-            return self._execute_frame(run, offer, workdir)
-
+        attempt = partial(Attempt, run, self._settings, self._memory_bytes, offer.plugin.source)
+        order = partial(self._execute_frame, run, offer)
         return self._run_plugin(run, offer.plugin, attempt, order, attempts)
 
     def _run_plugin(
@@ -208,7 +231,7 @@ class Runner:
         while tries > 0 and run.stop is None:
             tries -= 1
             try:
-                executor = self._executors.take(plugin.source)
+                executor = self._executors.take(plugin.source, run.later.do)
             except ExecutorLost as error:
                 lost_returncode = error.returncode
                 continue
@@ -250,6 +273,7 @@ class Runner:
         return None
 
     def _fetch_referenced(self, run: Run, offer: Offer) -> Ending | None:
+        run.later.do()
         referenced = {
             name: decode_referenced(self._document(value))
             for name, value in run.claimed.inputs.items()
@@ -320,12 +344,15 @@ class Runner:
         if value.media_type == REFERENCED:
             return run.fetched[name]
         assert self._values is not None, "a value lies in a value store that this worker does not have"
+        run.later.do()
         file = self._values.local(value.location, workdir, stopped=lambda: run.stop is not None)
         return Input(media_type=value.media_type, path=str(file))
 
     def _finish(self, run: Run, ending: Ending) -> tuple[Ending, Claimed | None]:
         """Write the end of a run; give the ending that it really had, and the next job of the slot."""
         if isinstance(ending, Succeeded):
+            if self._are_small(ending.outputs):
+                return ending, self._keep_small(run, ending.outputs)
             lengths = {
                 name: _file_length(output.path) if output.path else len(output.data)
                 for name, output in ending.outputs.items()
@@ -349,6 +376,22 @@ class Runner:
         if ending.why == "drained":
             self._release(run)
         return ending, None
+
+    def _are_small(self, outputs: Mapping[str, Output]) -> bool:
+        """Whether all values travel with the end of their run, as those of most jobs do."""
+        length = 0
+        for output in outputs.values():
+            if output.path:
+                return False
+            length += len(output.data)
+        return length <= self._small_bytes
+
+    def _keep_small(self, run: Run, given: Mapping[str, Output]) -> Claimed | None:
+        values, outputs = {}, {}
+        for name, output in given.items():
+            data = values[name] = output.data
+            outputs[name] = OutputValue(form=output.form, media_type=output.media_type, length=len(data))
+        return self._end_successful(run, {}, outputs, values).next
 
     def _too_large(self, lengths: Mapping[str, int]) -> Failed | None:
         limit = self._settings.max_value_bytes
@@ -374,11 +417,12 @@ class Runner:
         return True
 
     def _fail(self, run: Run, ending: Failed) -> Claimed | None:
-        told = Told(status=Status.FAILED, problem=ending.problem)
         fields: dict[str, operations.Argument] = {"rc": ending.reason}
         if run.claimed.listed:
             fields["pb"] = msgspec.json.encode(ending.problem)
-        return self._end(run, "failed", fields, {}, told=told).next
+        else:
+            fields["res"] = encode_told(Told(status=Status.FAILED, problem=ending.problem))
+        return self._end(run, "failed", fields, {}).next
 
     def _keep_with_room(self, run: Run, ending: Succeeded, lengths: Mapping[str, int]) -> Claimed | None:
         """Store the values, the large ones within the budgets, and end the job; give the next one of the slot.
@@ -400,7 +444,7 @@ class Runner:
         values: dict[str, bytes] = {}
         outputs: dict[str, OutputValue] = {}
         elsewhere: dict[str, int] = {}
-        staged, values_bytes = False, 0
+        staged = False
         most_inline_bytes = self._settings.max_inline_bytes
         for name, output in ending.outputs.items():
             length = lengths[name]
@@ -419,22 +463,33 @@ class Runner:
             )
             if data is not None and len(data) <= _WITH_FINISH_BYTES:
                 values[name] = data
-                values_bytes += len(data)
             elif data is not None:
                 staged = True
                 self._stage(run, name, data)
         fields: dict[str, operations.Argument] = {}
         if elsewhere:
             fields["ol"] = locations_field(elsewhere)
-        if run.claimed.listed or staged or values_bytes > _WITH_FINISH_BYTES:
-            fields["out"] = msgspec.json.encode(outputs)
-            finished = self._end(run, "successful", fields, values, staged=staged)
-        else:
-            told = Told(_SUCCESSFUL, outputs, values)
-            finished = self._end(run, "successful", fields, {}, told=told)
+        finished = self._end_successful(run, fields, outputs, values, staged=staged)
         if finished.outcome != "ok":
             self._discard(run, elsewhere)
         return finished.next
+
+    def _end_successful(
+        self,
+        run: Run,
+        fields: dict[str, operations.Argument],
+        outputs: dict[str, OutputValue],
+        values: dict[str, bytes],
+        *,
+        staged: bool = False,
+    ) -> Finished:
+        """End the job with its values: in its record where they are few bytes, else apart."""
+        told = None if staged else _told_with(run, outputs, values)
+        if told is None:
+            fields["out"] = _encode_outputs(outputs)
+            return self._end(run, "successful", fields, values, staged=staged)
+        fields["res"] = told
+        return self._end(run, "successful", fields, {})
 
     def _place(self, run: Run, output: Output, length: int) -> tuple[bytes | None, str]:
         """Give the bytes for the store, or the location in the value store."""
@@ -467,7 +522,6 @@ class Runner:
         values: dict[str, bytes],
         *,
         staged: bool = False,
-        told: Told | None = None,
     ) -> Finished:
         """End the job, and take the next one in the same turn unless the worker stops."""
         percent, message, lines = run.take_last()
@@ -477,9 +531,7 @@ class Runner:
             fields["pr"] = percent
         if message is not None:
             fields["m"] = message
-        if told is not None and not run.claimed.listed:
-            fields["res"] = encode_told(told)
-        next_claim = "" if self._broker.draining.is_set() else self._broker.new_claim()
+        next_claim = "" if self._draining.is_set() else self._claims.new()
         operation = operations.finish(
             run.job_id,
             run.claim,
@@ -489,13 +541,13 @@ class Runner:
             staged=staged,
             lines=lines,
             max_log_lines=self._settings.max_log_lines,
-            slot=self._broker.slot,
+            slot=next(self._asking),
             next_claim=next_claim,
         )
         finished = self._store.run_until_answered(operation)
         if finished.next is not None:
-            self._broker.taken[finished.next.job_id] = finished.next
-        self._broker.heard(next_claim)
+            self._taken[finished.next.job_id] = finished.next
+        self._claims.heard(next_claim)
         if finished.has_others:
             self._tell_others()
         return finished
@@ -516,11 +568,18 @@ class Runner:
         self._store.run_until_answered(operation)
 
 
+def _told_with(run: Run, outputs: dict[str, OutputValue], values: dict[str, bytes]) -> bytes | None:
+    """Give the end of a run with its values, as the record of its job has it; None: they lie apart."""
+    if run.claimed.has_values_apart:
+        return None
+    return told_field(Told(_SUCCESSFUL, outputs, values), listed=run.claimed.listed)
+
+
 class Attempt:
     """One execution in one executor, watched: its frames, time, memory, and whether it has to stop."""
 
     def __init__(
-        self, run: Run, executor: Executor, settings: Settings, memory_bytes: int, source: str
+        self, run: Run, settings: Settings, memory_bytes: int, source: str, executor: Executor
     ) -> None:
         self.executor = executor
         self.source = source
@@ -552,6 +611,7 @@ class Attempt:
         self.executor.on_line = self._on_line
         try:
             self.executor.send(order)
+            self._run.later.do()
             frames = self.executor.receive_soon() if self._longest_seconds > QUIET_SECONDS else ()
             while True:
                 for frame in frames:

@@ -16,13 +16,13 @@ import msgspec
 from dramatiq.broker import Broker
 from dramatiq.middleware import Middleware
 from dramatiq.worker import Worker as DramatiqWorker
-from fastprocesses_sdk.describe import discover_all
 from fastprocesses_sdk.description import Discovery, PluginRecord
 from fastprocesses_sdk.memory import release_unused_memory
 from msgspec.structs import replace
 
 from fastprocesses_host import lifeline
 from fastprocesses_host.engine.callbacks import Subscribers
+from fastprocesses_host.engine.discovering import Discovering
 from fastprocesses_host.engine.executors import Executors
 from fastprocesses_host.engine.runner import Offer, Runner
 from fastprocesses_host.engine.standing import settle
@@ -55,8 +55,11 @@ def new_worker_id() -> str:
 class WorkerParts(Middleware):
     """Builds the engine when Dramatiq's worker boots, and drains it when that is told to stop."""
 
-    def __init__(self, settings: Settings, store: Store, broker: QueueBroker) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, broker: QueueBroker, discovering: Discovering
+    ) -> None:
         self._settings = settings
+        self._discovering = discovering
         self._store = store
         self._broker = broker
         self._runner: Runner | None = None
@@ -82,7 +85,7 @@ class WorkerParts(Middleware):
         return self._subscribers
 
     def before_worker_boot(self, _broker: Broker, worker: DramatiqWorker) -> None:
-        """Discover, announce, start what the jobs need; exit where starting again would be of no use."""
+        """Announce what was discovered, start what the jobs need; exit where starting again would be of no use."""
         configure_logging(self._settings, "worker")
         for name in [name for name in os.environ if name.startswith(PREFIX)]:
             del os.environ[name]  # code of plugins runs in children of ours, and has no business in the store
@@ -123,7 +126,7 @@ class WorkerParts(Middleware):
 
     def _sign_off(self) -> None:
         """Give back what was taken and not begun; a connection may have been cut while this thread did not use it."""
-        unheard = {claimed.claim for claimed in self._broker.taken.values()} | self._broker.unheard
+        unheard = {claimed.claim for claimed in self._broker.taken.values()} | self._broker.claims.unheard
         for pause_seconds in _SIGN_OFF_PAUSES_SECONDS:
             time.sleep(pause_seconds)
             with contextlib.suppress(StoreUnavailable):
@@ -136,7 +139,7 @@ class WorkerParts(Middleware):
         self._broker.slots = Slots(slot_count)
         self._executors = Executors(settings, self._broker.worker_id)
         self._executors.warm()
-        found = discover_all(load_seconds=settings.plugin_load_seconds, settings=settings.plugins)
+        found = self._discovering.result()
         self._announced_at = self._patiently(self._store.check)
         settled = settle(found, self._store, settings.environment)
         discovery = self._discovery = with_wanted_schemes(settings, settled)
