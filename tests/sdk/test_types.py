@@ -17,9 +17,8 @@ from fastprocesses_sdk.values import InputValue, encode, reader_of, writer_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-names = st.text(max_size=5).filter(
-    lambda name: name not in ("type", "geometry", "features", "properties", "coordinates")
-)
+KNOWN = ("type", "geometry", "features", "properties", "coordinates", "id")
+names = st.text(max_size=5).filter(lambda name: name not in KNOWN)
 numbers = st.integers(-180, 180) | st.floats(-180, 180)
 json_values = st.recursive(
     st.none() | st.booleans() | numbers | st.text(max_size=5),
@@ -30,8 +29,12 @@ foreign = st.dictionaries(names, json_values, max_size=2)
 positions = st.lists(numbers, min_size=2, max_size=3)
 
 
-def with_foreign(members: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.builds(lambda known, more: {**more, **known}, st.fixed_dictionaries(members), foreign)
+def with_foreign(
+    members: dict[str, st.SearchStrategy[Any]], ids: st.SearchStrategy[Any] = json_values
+) -> st.SearchStrategy[dict[str, Any]]:
+    """Objects with these members and foreign ones; `id` means something in features alone."""
+    known = st.fixed_dictionaries(members, optional={"id": ids})
+    return st.builds(lambda known, more: {**more, **known}, known, foreign)
 
 
 geometries = st.one_of(
@@ -44,7 +47,8 @@ features = with_foreign(
         "type": st.just("Feature"),
         "geometry": st.none() | geometries,
         "properties": st.none() | st.dictionaries(st.text(max_size=5), json_values, max_size=3),
-    }
+    },
+    ids=st.none() | numbers | st.text(max_size=5),
 )
 collections = with_foreign({"type": st.just("FeatureCollection"), "features": st.lists(features, max_size=3)})
 
