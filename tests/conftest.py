@@ -14,6 +14,7 @@ from fastprocesses_host.private_store import find_program
 from fastprocesses_host.store.client import Store
 from fastprocesses_host.store.keys import Keys
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import StoreServer, short_folder
@@ -40,6 +41,15 @@ def pytest_configure(config: pytest.Config) -> None:
         "steady", deadline=None, derandomize=is_repeatable, database=None, suppress_health_check=slow
     )
     settings.load_profile("steady")
+    if is_repeatable:
+        leave_words_alone()
+
+
+def leave_words_alone() -> None:
+    """Have Hypothesis try no values out of our modules: which of them are imported by then differs from run to run."""
+    if hasattr(providers, "_get_local_constants"):  # older ones do not look there
+        none = providers._local_constants
+        providers._get_local_constants = lambda: none
 
 
 def remember_bytecode(config: pytest.Config) -> None:
