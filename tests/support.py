@@ -1,6 +1,7 @@
 """What tests of several folders use: a store server to do harm to, a short folder, waiting for an event."""
 
 import contextlib
+import os
 import socket
 import subprocess
 import tempfile
@@ -71,3 +72,8 @@ def content_of(path: Path) -> bytes:
         return path.read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return b""
+
+
+def files_under(folder: Path) -> list[Path]:
+    """Every file below a folder; files and folders may be removed meanwhile, which rglob does not bear everywhere."""
+    return [Path(place, name) for place, _, names in os.walk(folder) for name in names]

@@ -14,7 +14,7 @@ from fastprocesses_host.settings import Settings, SettingsError
 
 from tests.acceptance.service import Service, run_command, service
 from tests.host.plugins import install
-from tests.support import content_of, wait_until
+from tests.support import content_of, files_under, wait_until
 
 MANUAL = (Path(__file__).parents[2] / "server" / "README.md").read_text("utf-8")
 SECRET = "swordfish-47110815"
@@ -70,7 +70,7 @@ def test_a_secret_of_the_file_is_nowhere_else(running: Service, folder: Path, ho
     for process in running.tree():
         proc = Path(f"/proc/{process.pid}")
         told += [content_of(proc / name) for name in ("environ", "cmdline")]
-    told += [content_of(file) for file in (folder / "data").rglob("*") if file.is_file()]
+    told += [content_of(file) for file in files_under(folder / "data")]
 
     assert answer.status == {"returned": 200, "declared": 400, "bug": 500}[how]
     assert all(SECRET.encode() not in content for content in told)

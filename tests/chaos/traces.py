@@ -15,6 +15,8 @@ from fastprocesses_host.store.keys import Keys
 from fastprocesses_host.store.records import job_of
 from msgspec import Struct
 
+from tests.support import files_under
+
 LASTING = {"meta", "ticks", "offers", "workers", "hosts", "events", "queues"}
 """Keys that stay, of a size that does not grow with the jobs."""
 WAITING = ("accepted", "later", "waiting", "vacant", "turns", "backlog", "parked")
@@ -102,9 +104,7 @@ def unowned_files(settings: Settings) -> list[Path]:
     for text in [*(text.decode() for text in kept if text), *garbage]:
         owned |= {line.partition("\t")[0].removeprefix("file:") for line in text.split("\n")}
     folder = settings.value_folder
-    return [
-        file for file in folder.rglob("*") if file.is_file() and str(file.relative_to(folder)) not in owned
-    ]
+    return [file for file in files_under(folder) if str(file.relative_to(folder)) not in owned]
 
 
 def runs_in(marks: Path) -> list[Run]:

@@ -12,7 +12,7 @@ from fastprocesses_host.settings import Settings
 
 from tests.host.engine import Engine, Worker, is_gone, running_engine
 from tests.host.plugins import install
-from tests.support import StoreServer, content_of, wait_until
+from tests.support import StoreServer, content_of, files_under, wait_until
 
 SECRET = "swordfish-47110815"
 PREFIX = "FASTPROCESSES_PLUGINS__PROCESSES_WITH_SETTINGS__"
@@ -137,8 +137,8 @@ def everything_known(engine: Engine, worker: Worker) -> Iterator[tuple[str, byte
         folder = Path(f"/proc/{process.pid}")
         yield f"the environment of {process.pid}", content_of(folder / "environ")
         yield f"the command line of {process.pid}", content_of(folder / "cmdline")
-    for file in Path(engine.folder).rglob("*"):
-        if file.is_file() and file.name != "settings.toml":
+    for file in files_under(Path(engine.folder)):
+        if file.name != "settings.toml":
             yield str(file), content_of(file)
 
 

@@ -4,7 +4,6 @@ import base64
 import os
 import signal
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,7 +21,7 @@ from fastprocesses_host.settings import Settings
 
 from tests.host.engine import Engine, Worker, running_engine
 from tests.host.hostile import Answer, HostileServer, endless, hostile, redirect, response, says, silent
-from tests.support import StoreServer, wait_until
+from tests.support import StoreServer, files_under, wait_until
 
 TIFF = b"II*\0" + bytes(range(256)) * 20
 MAX_VALUE_BYTES = 6_000_000
@@ -291,11 +290,6 @@ def test_a_request_has_so_many_references_at_most(engine: Engine) -> None:
 # Stopping
 
 
-def leftovers(worker: Worker) -> list[Path]:
-    """What was fetched and is there still, of any worker."""
-    return list(Path(tempfile.gettempdir()).glob("fastprocesses-*/fetched-*"))
-
-
 @pytest.mark.parametrize(
     "answer",
     [silent, endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 2000, pause_seconds=0.05)],
@@ -359,7 +353,7 @@ def test_nothing_stays_where_a_worker_is_killed_while_it_fetches(
         patched.setenv("TMPDIR", str(mine))
         with running_engine(settings, tmp_path) as (engine, [worker]):
             engine.submit("double-file", {"raster": {"href": server.url()}})
-            wait_until(lambda: any(mine.rglob("fetched-*/*")), 60, "the file")
+            wait_until(lambda: "fetched-" in str(files_under(mine)), 60, "the file")
             os.kill(worker.worker_process.pid, signal.SIGKILL)
             wait_until(
                 lambda: not any("fetched-" in folder for folder, _, _ in os.walk(mine)),

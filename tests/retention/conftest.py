@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from tests.host.engine import Worker
 from tests.host.plugins import install
-from tests.support import StoreServer, short_folder, wait_until
+from tests.support import StoreServer, files_under, short_folder, wait_until
 
 MB = 1_000_000
 DISK_MB = 96
@@ -121,12 +121,11 @@ class Site:
 
     def files(self) -> list[Path]:
         """What lies in the value store."""
-        return [file for file in (self.disk / "values").rglob("*") if file.is_file()]
+        return files_under(self.disk / "values")
 
     def in_folders(self) -> list[Path]:
         """What lies in the folders of jobs."""
-        found = (self.disk / "tmp").glob("fastprocesses-work-*/*/*")
-        return [file for file in found if file.is_file()]
+        return [file for file in files_under(self.disk / "tmp") if file.match("fastprocesses-work-*/*/*")]
 
     def counted(self) -> dict[str, int]:
         store = Store(self.settings.redis_url, Keys.of(self.settings.key_prefix))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from tests.support import content_of
+from tests.support import content_of, files_under
 
 TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = {**TUS, "Content-Type": "application/offset+octet-stream"}
@@ -37,7 +37,7 @@ def offset_of(client: TestClient, path: str) -> int:
 
 
 def files_of(folder: Path) -> list[bytes]:
-    return [content_of(file) for file in (folder / "values").rglob("*") if file.is_file()]
+    return [content_of(file) for file in files_under(folder / "values")]
 
 
 def test_what_is_possible_is_told(opened):

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.support import content_of, files_under
 from tests.web.conftest import SLOTS
 
 JSON, GEOJSON, TEXT, PNG = (
@@ -337,8 +338,8 @@ def test_a_large_value_in_a_document_is_a_link_unless_it_is_wanted_inline(client
 def test_a_large_value_that_is_gone_is_a_problem_not_half_an_answer(client, running):
     url = client.finished_job("picture", {"inputs": {"size": 1_000_000}}) + "/results/result"
     data = running.wait_for_line("Data").split(maxsplit=1)[1]
-    for path in Path(data).rglob("*"):
-        if path.is_file() and path.stat().st_size == 1_000_000:
+    for path in files_under(Path(data) / "values"):
+        if len(content_of(path)) == 1_000_000:
             path.unlink()
 
     answer = client.get(url)

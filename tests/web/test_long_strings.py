@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.acceptance.service import Answer, Service, service
-from tests.support import wait_until
+from tests.support import files_under, wait_until
 
 MAX_BODY_BYTES = 24_000_000
 MAX_VALUE_BYTES = 16_000_000
@@ -211,7 +211,7 @@ def test_a_full_disk_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def files_in(folder: Path) -> list[Path]:
-    return [file for file in folder.rglob("*") if file.is_file()]
+    return files_under(folder)
 
 
 # The service
