@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -204,6 +204,13 @@ def survivors(processes: list[psutil.Process], seconds: float = 5.0) -> list[psu
     """Those of the processes that are still there after so long; zombies have ended."""
     _, alive = psutil.wait_procs([process for process in processes if _lives(process)], timeout=seconds)
     return [process for process in alive if _lives(process)]
+
+
+def kill_all(processes: Iterable[psutil.Process]) -> None:
+    """Kill processes, some of which end by themselves when others do."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _lives(process: psutil.Process) -> bool:

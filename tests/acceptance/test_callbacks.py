@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.service import DRAIN_SECONDS, Service
+from tests.acceptance.service import DRAIN_SECONDS, Service, kill_all
 from tests.acceptance.site import Site, a_site
 from tests.host.receiver import receiver
 from tests.support import StoreServer, wait_until
@@ -40,8 +40,7 @@ def test_a_call_of_a_worker_that_was_killed_is_made_by_another(site: Site) -> No
         here._answers = [here.hangs]
         job = submit(host, here.url("/done"))
         here.await_received(1)
-        for process in worker.tree():
-            process.kill()
+        kill_all(worker.tree())
         site.start_worker()
         calls = here.await_received(2)
         wait_until(lambda: host.ask("GET", job + "/log").json["numberOfLines"] > 0, 60, "the outcome")

@@ -17,6 +17,7 @@ from fastprocesses_host.ogc.jobs import Status
 from fastprocesses_host.settings import Settings
 from fastprocesses_sdk.executor.precedence import NICE, Precedence
 
+from tests.acceptance.service import kill_all
 from tests.host.engine import Engine, Worker, begun, is_gone, running_engine
 from tests.support import StoreServer, wait_until
 
@@ -266,8 +267,7 @@ def test_what_was_opened_at_the_start_serves_the_jobs(engine: Engine) -> None:
 
 def test_idle_executors_that_were_killed_cost_nobody_a_job(engine: Engine, worker: Worker) -> None:
     engine.execute("double", {"number": 1})
-    for executor in worker.executors():
-        executor.kill()
+    kill_all(worker.executors())
     assert engine.execute("double", {"number": 5}) == 10
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import msgspec
+import psutil
 import pytest
 from fastprocesses_host.app import create_app
 from fastprocesses_host.entity_tags import EntityTags
@@ -18,6 +19,7 @@ from fastprocesses_host.inputs import CheckedInput
 from fastprocesses_host.ogc.references import GivenValue, Referenced, encode_referenced, version_told
 from fastprocesses_host.settings import Settings
 
+from tests.acceptance.service import kill_all
 from tests.host.engine import Worker
 from tests.host.hostile import Answer, HostileServer, hostile, redirect, response, says, silent
 from tests.support import StoreServer
@@ -391,8 +393,7 @@ def test_a_lost_worker_gives_all_of_them_the_same_end(
         async with asyncio.timeout(60):
             while not runs(mark):
                 await asyncio.sleep(0.02)
-        for process in [worker.process, *worker.family()]:
-            process.kill()
+        kill_all([psutil.Process(worker.process.pid), *worker.family()])
         answers = await asyncio.gather(*sent)
         assert {(answer.status_code, answer.json()["detail"]) for answer in answers} == {
             (500, answers[0].json()["detail"])
