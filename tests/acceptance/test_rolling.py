@@ -105,8 +105,11 @@ def test_hangup_brings_new_settings_and_bad_ones_change_nothing(folder: Path) ->
     with service(folder, "--config", str(settings), environ=PLUGINS) as running:
         assert running.ask("GET", "/").json["title"] == "before"
         settings.write_text('title = "after"\ndrain_seconds = 3\n')
+        old_host = running.child("host")
         restarted(running, ["worker", "host"])
-        wait_until(lambda: running.ask("GET", "/").json["title"] == "after", 40, "the new title")
+        # Until then it answers now and then, and is a child that is a host.
+        wait_until(lambda: survivors([old_host], 0) == [], 40, "the end of the old host")
+        assert running.ask("GET", "/").json["title"] == "after"
         assert "a change of drain_seconds needs a stop and a start" in running.log.read_text()
         settings.write_text('titel = "typo"\n')
         host = running.child("host").pid
