@@ -103,13 +103,17 @@ def test_sync_by_reference_or_recorded_leaves_one(settings: Settings) -> None:
     asyncio.run(scenario())
 
 
-def test_wait_gives_the_result_or_the_job(settings: Settings) -> None:
+def test_wait_gives_the_result_or_the_job(settings: Settings, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+
     async def scenario() -> None:
         async with open_host(settings) as host:
             quick = await execute(host, "double", ModeChoice(mode="wait", wait_seconds=10), number=4)
             assert quick.status == Status.SUCCESSFUL
-            slow = await execute(host, "sleep", ModeChoice(mode="wait", wait_seconds=0.3), seconds=1.2)
+            bounded = ModeChoice(mode="wait", wait_seconds=0.3)
+            slow = await execute(host, "step", bounded, mark=str(mark))
             assert not slow.status.is_final
+            mark.touch()
             assert (await final(host, slow.id)).status == Status.SUCCESSFUL
 
     asyncio.run(scenario())
@@ -356,7 +360,7 @@ def test_a_host_that_stops_dismisses_what_nobody_waits_for_any_more(settings: Se
                 bounded = ModeChoice(mode="wait", wait_seconds=50)
                 listed = asyncio.create_task(execute(host, "sleep", bounded, seconds=60))
                 async with asyncio.timeout(20):
-                    while len(host._waiting) < 2 or not (await witness.jobs(limit=1)).jobs:
+                    while len(host._waiting) < 2 or await newest(witness) not in host._waiting.job_ids():
                         await asyncio.sleep(0.02)
                 [job_id] = [one for one in host._waiting.job_ids() if one != (await newest(witness))]
             with pytest.raises(ServiceUnavailable, match="stopped"):
@@ -369,6 +373,6 @@ def test_a_host_that_stops_dismisses_what_nobody_waits_for_any_more(settings: Se
             await witness.dismiss(job.id)
 
     async def newest(host: Host) -> str:
-        return (await host.jobs(limit=1)).jobs[0].id
+        return next((job.id for job in (await host.jobs(limit=1)).jobs), "")
 
     asyncio.run(scenario())
