@@ -196,7 +196,6 @@ def test_a_run_that_fails_by_chance_is_repeated_after_ever_longer_waits(
         ("crash", 3, "crashed"),
         ("declared", 1, "declared"),
         ("sleep", 1, "timeout"),
-        ("memory", 1, "memory"),
     ],
 )
 def test_a_run_is_repeated_as_often_as_declared_and_only_where_that_can_help(
@@ -205,6 +204,12 @@ def test_a_run_is_repeated_as_often_as_declared_and_only_where_that_can_help(
     job = engine.final(engine.submit("flaky", {"mark": mark, "how": how, "times": 9}))
     assert (job.status, job.reason, job.attempt) == (Status.FAILED, reason, runs)
     assert len(Path(mark).read_text().splitlines()) == runs
+
+
+def test_a_run_that_needs_too_much_memory_is_not_repeated(engine: Engine, mark: str) -> None:
+    job = engine.final(engine.submit("greedy", {"mark": mark}), 60)
+    assert (job.status, job.reason, job.attempt) == (Status.FAILED, "memory", 1)
+    assert len(Path(mark).read_text().splitlines()) == 1
 
 
 def test_a_job_that_waits_for_another_attempt_tells_why_and_can_be_dismissed(

@@ -41,7 +41,7 @@ def wait_in(folder: str, job: fp.Job) -> str:
     return "gone on"
 
 
-@fp.process(retryable=True, max_attempts=3, timeout_seconds=4, memory_mb=200)
+@fp.process(retryable=True, max_attempts=3, timeout_seconds=4)
 def flaky(mark: str, how: str, times: int) -> str:
     """Fail in some way, so many times."""
     with Path(mark).open("a") as file:
@@ -55,9 +55,17 @@ def flaky(mark: str, how: str, times: int) -> str:
         raise RuntimeError("by chance")
     elif how == "declared":
         raise fp.ProcessError("Never.")
-    elif how == "memory":
-        hoard = bytearray(300 * 1024 * 1024)
-        hoard[::4096] = b"1" * len(hoard[::4096])
+    time.sleep(60)
+    return "slept"
+
+
+@fp.process(retryable=True, max_attempts=3, memory_mb=200)
+def greedy(mark: str) -> str:
+    """Use more memory than allowed; how long that takes depends on the machine."""
+    with Path(mark).open("a") as file:
+        file.write("run\n")
+    hoard = bytearray(300 * 1024 * 1024)
+    hoard[::4096] = b"1" * len(hoard[::4096])
     time.sleep(60)
     return "slept"
 
