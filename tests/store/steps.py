@@ -127,6 +127,16 @@ def change_terms(store: Store, job_id: str, **changes: Any) -> None:
     store.redis.hset(store.keys.job(job_id), "t", changed)
 
 
+def let_pass(store: Store, seconds: float) -> None:
+    """Have end at once what ends within so long: what the store forgets by itself, and jobs that expire."""
+    for name in all_keys(store):
+        if 0 <= store.redis.pttl(store.keys.prefix + name) <= seconds * 1000:
+            store.redis.pexpire(store.keys.prefix + name, 1)
+    expiring, until_ms = store.keys.prefix + ":exp", store.check() + seconds * 1000
+    for job_id in store.redis.zrangebyscore(expiring, 0, until_ms):
+        store.redis.zadd(expiring, {job_id: 0}, xx=True)
+
+
 def all_keys(store: Store) -> dict[str, bytes]:
     """Every key under the prefix, without the prefix, and of what type it is."""
     prefix = store.keys.prefix
