@@ -193,11 +193,10 @@ def test_what_is_not_there_is_told_without_its_address() -> None:
 
     with pytest.raises(Failed, match=r"No address of the host nobody\.example is known"):
         get("http://nobody.example/", GuardedClient(rules(), find=find))
-    listening = socket.create_server(("127.0.0.1", 0))
-    port = listening.getsockname()[1]
-    listening.close()
-    with pytest.raises(Failed, match="cannot be reached"):
-        get(f"http://127.0.0.1:{port}/")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # so that nobody else listens there
+        with pytest.raises(Failed, match="cannot be reached"):
+            get(f"http://127.0.0.1:{taken.getsockname()[1]}/")
 
 
 # Redirects

@@ -126,7 +126,7 @@ REASONS = {
     "(at plugin_misspells.py:2); mend it there",
     "unspeakable": "importing plugin_unspeakable failed: U (at plugin_unspeakable.py:3); mend it there",
     "syntax": "SyntaxError",
-    "hangs": "not loaded within 6 seconds; what takes long belongs into a process",
+    "hangs": "not loaded within 12 seconds; what takes long belongs into a process",
     "segfaults": "crashed the process (SIGSEGV); `python -X faulthandler",
     "leaves": "exit code 0",
     "closes": "cut the connection",
@@ -187,7 +187,7 @@ def discovery(tmp_path_factory: pytest.TempPathFactory) -> Discovery:
         install(folder, name, code)
     for name, (attribute, code) in ATTRIBUTES.items():
         install(folder, name, code, attribute)
-    return discovered(folder, load_seconds=6)
+    return discovered(folder, load_seconds=12)
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,7 @@ def main() -> None:
     raised(testing.TimedOut, testing.Runner(timeout_seconds=0.5), how="slow")
     raised(testing.Cancelled, testing.Runner(cancel_when=lambda run: bool(run.messages)), how="slow")
     assert testing.check_process(add) == []
-    states = {plugin.name: plugin.state for plugin in discover(load_seconds=3).plugins}
+    states = {plugin.name: plugin.state for plugin in discover(load_seconds=10).plugins}
     assert states["works"] == "loaded", states
     assert states["hangs"] == states["exits"] == "quarantined", states
     print("all of it works")
