@@ -245,9 +245,11 @@ def test_a_transfer_outlasts_cuts_and_pauses(s3: S3, proxy: S3Proxy, tmp_path: P
     ended = threading.Event()
 
     def harm() -> None:
-        while not ended.wait(0.05) and proxy.done["cut"] < 6:
+        while proxy.done["cut"] < 6:
             proxy.is_refusing = not proxy.is_refusing
             proxy.cut()
+            if ended.wait(0.05):
+                break
         proxy.heal()
 
     harming = threading.Thread(target=harm)
