@@ -16,12 +16,12 @@ from collections.abc import Callable
 from contextvars import copy_context
 from importlib import import_module
 from io import FileIO, TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastprocesses_sdk import __version__
 from fastprocesses_sdk.errors import JobCancelled, declared_error, is_error_status, text_of, told
 from fastprocesses_sdk.executor import protocol
-from fastprocesses_sdk.executor.precedence import Precedence
 from fastprocesses_sdk.executor.protocol import (
     Cancel,
     Configure,
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 _GC_THRESHOLDS = (50_000, 20, 100)
 """Decoding large JSON documents takes a third of the time."""
+_OOM_SCORE_ADJ = 500
+_NICE = 10
 _FLUSH_SECONDS = 0.1
 _LOOK_SECONDS = 0.05
 """A job that takes longer than this is looked after."""
@@ -70,15 +72,14 @@ def main() -> None:
     arguments = parser.parse_args()
     end_with_parent(arguments.parent)
     reset_signals()
-    precedence = Precedence()
-    precedence.yield_to_others()
+    yield_to_others()
     os.set_inheritable(arguments.fd, False)
     gc.set_threshold(*_GC_THRESHOLDS)
     started = None
     if arguments.started_fd is not None:
         started = StartMark(arguments.started_fd)
         os.close(arguments.started_fd)
-    Executor(socket.socket(fileno=arguments.fd), started, precedence).serve()
+    Executor(socket.socket(fileno=arguments.fd), started).serve()
 
 
 def reset_signals() -> None:
@@ -91,6 +92,14 @@ def reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, set())
 
 
+def yield_to_others() -> None:
+    """Leave the machine to host, worker and store where it is short of cores or memory."""
+    with contextlib.suppress(OSError):
+        os.nice(_NICE)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE_ADJ), "ascii")
+
+
 class Executor:
     """One connection to a worker: the main thread reads and runs jobs, another one hears of what comes meanwhile.
 
@@ -101,12 +110,10 @@ class Executor:
         self,
         connection: socket.socket,
         started: StartMark | None = None,
-        precedence: Precedence | None = None,
         min_progress_seconds: float = MIN_PROGRESS_SECONDS,
     ) -> None:
         self._connection = connection
         self._started = started
-        self._precedence = precedence
         self._min_progress_seconds = min_progress_seconds
         self._send_lock = threading.Lock()
         self._frames = protocol.FrameReader()
@@ -187,8 +194,6 @@ class Executor:
         self._is_resting = False
 
     def _hear(self, running: RunningJob) -> None:
-        if self._precedence is not None:
-            self._precedence.yield_session()
         running.flush_progress()
         if not select.select([self._connection], [], [], _FLUSH_SECONDS)[0]:
             return

@@ -25,6 +25,7 @@ from fastprocesses_sdk.executor.started import StartMark
 
 from fastprocesses_host.engine import processes, sentinel
 from fastprocesses_host.engine.folders import held_folder, remove_abandoned
+from fastprocesses_host.engine.precedence import Precedence
 from fastprocesses_host.logs import get_logger
 from fastprocesses_host.settings import Settings
 
@@ -73,6 +74,8 @@ class Executor:
         self.failures = 0
         """Jobs in a row that ended in an error of their own."""
         self.started = started
+        self.precedence = Precedence(process.pid)
+        self.precedence.yield_session()
         self.gauge = processes.Gauge(process.pid)
         self.first_memory_bytes = 0
         self.gauged_seconds = 0.0

@@ -591,6 +591,7 @@ class Attempt:
         self._longest_seconds = min(limits.timeout_seconds, limits.max_run_seconds) - run.spent_seconds
         self._memory_limit_bytes = limits.memory_mb * endings.BYTES_PER_MB or memory_bytes
         self._deadline_seconds = self._memory_due_seconds = math.inf
+        self._long_from_seconds = math.inf
         self._disk: DiskWatch | None = None
         self._cancel_ending: Ending | None = None
         self._kill_at_seconds: float | None = None
@@ -606,6 +607,7 @@ class Attempt:
             self._longest_seconds if self.is_loaded else self._settings.plugin_load_seconds
         )
         self._memory_due_seconds = now + _MEMORY_SECONDS
+        self._long_from_seconds = now + QUIET_SECONDS
         self.executor.started.clear()
         self._run.attach(self.executor)
         self.executor.on_line = self._on_line
@@ -630,6 +632,7 @@ class Attempt:
             self._run.detach()
             self.executor.read_output()  # what the job printed last is still in the pipe
             self.executor.on_line = None
+            self.executor.precedence.job_ended(time.monotonic() - now)
 
     def _receive(self) -> tuple[AnyFrame, ...]:
         now = time.monotonic()
@@ -700,6 +703,8 @@ class Attempt:
     def _look(self) -> Ending | None:
         """See to limits and to reasons to stop; an ending once the executor was killed."""
         now = time.monotonic()
+        if now >= self._long_from_seconds:
+            self.executor.precedence.yield_session()
         if self._cancel_ending is None:
             self._cancel_ending = self._reason_to_stop(now)
             if self._cancel_ending is not None:
