@@ -166,9 +166,6 @@ move = function(job, to)
   if job.listed then
     redis.call('ZREM', P .. ':jobs:s:' .. job.status, job.id)
     redis.call('ZADD', P .. ':jobs:s:' .. to, 0, job.id)
-    if is_final(to) then
-      redis.call('XADD', P .. ':events', 'MAXLEN', '~', '10000', '*', 'job', job.id, 'status', to)
-    end
     tell_watchers(job.id)
   end
   job.status = to
