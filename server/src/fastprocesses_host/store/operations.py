@@ -55,7 +55,7 @@ STAGED_SECONDS = 3600
 UPLOAD_TOMBSTONE_SECONDS = 86_400.0
 """How long it is remembered that there was an upload."""
 MAX_CLOCK_SKEW_MS = 5_000
-"""So far a job's id may be from the store's time; `_common.lua` has it too, for ids that come too early."""
+"""So far a job's id may be from the store's time; `_entering.lua` has it too, for ids that come too early."""
 MAX_STORING_MS = 6 * 3_600_000
 """So long bringing its inputs to the value store may have taken since a job got its id."""
 _EVERY_JOB = JobFilters()

@@ -8,35 +8,39 @@
 local is_shared = ARGV[2] == '1' -- of what is asked again nobody knows any more
 local id, claim, to = ARGV[4], ARGV[5], ARGV[6]
 
-local function keep_lines_and_values(position, job)
-  local staged, values = P .. ':o:' .. id .. ':' .. claim, P .. ':o:' .. id
-  local lines, first_value = list_at(position + 2)
-  if ARGV[position] == '1' and redis.call('EXISTS', staged) == 1 then
-    redis.call('RENAME', staged, values)
-    redis.call('PERSIST', values)
-  end
-  job.has_values = ARGV[position] == '1' or first_value <= #ARGV
-  for first = first_value, #ARGV, 1000 do
-    redis.call('HSET', values, unpack(ARGV, first, math.min(first + 999, #ARGV)))
-  end
-  add_to_log(id, lines, tonumber(ARGV[position + 1]))
-end
-
 local function finish()
-  local job, why, status = running_of(id, claim)
+  local found, job, why, status = read(id, 's', 't', 'c', 'wh', 'lg')
+  if found[1] == 'running' and found[3] == claim and found[2] then
+    job = job_with(id, 'running', claim, nil, nil, found[4], found[2], nil, nil, unpacked_terms(found[2]))
+    job.has_log = found[5]
+  end
+  if not job or job.has_more or job.most_at_once > 0 or job.shared_as then job, why, status = running_of(id, claim) end
   if not job then return status == to and 'ok' or why end -- the first answer was lost, or it was dismissed meanwhile
   end_lease(job)
   is_shared = job.shared_as
 
   local last_field = 7 + tonumber(ARGV[7])
   local fields = {unpack(ARGV, 8, last_field)}
-  if last_field < #ARGV then keep_lines_and_values(last_field + 1, job) end
+  if last_field < #ARGV then
+    local is_staged, staged, values = ARGV[last_field + 1] == '1', P .. ':o:' .. id .. ':' .. claim, P .. ':o:' .. id
+    local lines, first_value = list_at(last_field + 3)
+    if is_staged and redis.call('EXISTS', staged) == 1 then
+      redis.call('RENAME', staged, values)
+      redis.call('PERSIST', values)
+    end
+    job.has_values = is_staged or first_value <= #ARGV
+    for first = first_value, #ARGV, 1000 do
+      redis.call('HSET', values, unpack(ARGV, first, math.min(first + 999, #ARGV)))
+    end
+    add_to_log(id, lines, tonumber(ARGV[last_field + 2]))
+    job.has_log = job.has_log or #lines > 0
+  end
   local outcome -- what the waiting host is told beside the end
   for i = 1, #fields, 2 do
     if fields[i] == 'res' and not job.listed then
       outcome = fields[i + 1]
     elseif fields[i] == 'ol' then
-      job.outputs_elsewhere = fields[i + 1]
+      job.caller, job.outputs_elsewhere = redis.call('HGET', job_key(id), 'cl'), fields[i + 1]
       stored().count_bytes(job.caller, stored().bytes_of(job.outputs_elsewhere))
     end
   end
