@@ -118,7 +118,7 @@ class Slot(Struct, frozen=True, kw_only=True, dict=True):
         return pack((_milliseconds(self.lease_seconds), *self.queues))
 
 
-_FINISH_AGAIN_AT = 1
+_FINISH_AGAIN_AT = 0
 _NO_SLOT = Slot(queues=(), lease_seconds=0.0)
 
 
@@ -350,13 +350,8 @@ def finish(
         next_claim: With which it is taken in the same turn; empty: none is.
     """
     arguments: tuple[Argument, ...] = (
-        next_claim,
         "0",
-        slot.packed,
-        job_id,
-        claim,
-        status,
-        2 * len(fields),
+        pack((next_claim, job_id, claim, status, 2 * len(fields))) + slot.packed,
         *chain.from_iterable(fields.items()),
     )
     if staged or lines or values:
