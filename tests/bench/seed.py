@@ -263,7 +263,7 @@ def _pattern(prefix: bytes) -> bytes:
 
 
 def _found(client: Any, prefix: bytes) -> Found:
-    """Give what lies under a prefix, events aside: they are capped, and tell nothing of the past."""
+    """Give what lies under a prefix."""
     found: Found = {}
     for key in client.keys(_pattern(prefix)):
         kind = client.type(key)
@@ -278,7 +278,7 @@ def _found(client: Any, prefix: bytes) -> Found:
             found[key] = kind, {b"": client.get(key) or b""}
         elif kind == b"list":
             found[key] = kind, {b"%06d" % place: item for place, item in enumerate(client.lrange(key, 0, -1))}
-        elif kind != b"stream":
+        else:
             raise LookupError(f"{key!r} is a {kind!r}; no shape can be made of it")
     return found
 

@@ -40,7 +40,7 @@ def key_pattern(prefix: str) -> str:
 
 
 def traces_of(client: Any, prefix: str, job_id: str) -> dict[str, object]:
-    """Where a job is found in the store, and which fields there are; events are capped, they tell of the last ones."""
+    """Where a job is found in the store, and which fields there are."""
     found: dict[str, object] = {}
     for key in client.scan_iter(match=key_pattern(prefix), count=1000):
         name, kind = key.decode().replace(job_id, "<id>"), client.type(key)

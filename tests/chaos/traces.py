@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from tests.support import files_under
 
-LASTING = {"meta", "ticks", "offers", "workers", "hosts", "events", "queues"}
+LASTING = {"meta", "ticks", "offers", "workers", "hosts", "queues"}
 """Keys that stay, of a size that does not grow with the jobs."""
 WAITING = ("accepted", "later", "waiting", "vacant", "turns", "backlog", "parked")
 """Kinds of keys that are there only while jobs wait."""
@@ -27,8 +27,6 @@ PASSING = ("t", "offer", "again", "key", "same", "u")
 """Kinds of keys that the store forgets by itself, each in its time."""
 COUNTING = {"bytes", "rexp", "rooms", "uploads"}
 """What is counted of values that lie elsewhere, and what of them is to be removed when."""
-MOST_EVENTS = 11_000
-"""The event stream is capped at ten thousand, roughly."""
 
 
 class Run(Struct, frozen=True):
@@ -259,11 +257,6 @@ class _Keys:
         for job_id in _texts(self._client.zrange(self._prefix + ":rexp", 0, -1)):
             if job_id not in self._states:
                 yield f"results to expire without a job: {job_id}"
-        if "events" in self._names:
-            if self._client.xlen(self._prefix + ":events") > MOST_EVENTS:
-                yield "the event stream grows"
-            if groups := self._client.xinfo_groups(self._prefix + ":events"):
-                yield f"groups of the event stream: {groups}"
         now = time.time() * 1000
         for worker, seen in self._client.zrange(self._prefix + ":workers", 0, -1, withscores=True):
             if now - seen > 60_000:

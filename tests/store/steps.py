@@ -145,7 +145,7 @@ def all_keys(store: Store) -> dict[str, bytes]:
 
 
 def traces(store: Store, job_id: str) -> list[str]:
-    """Where anything of a job is, but in the stream of events."""
+    """Where anything of a job is."""
     found = []
     for name, kind in all_keys(store).items():
         key = store.keys.prefix + name
@@ -160,7 +160,7 @@ def traces(store: Store, job_id: str) -> list[str]:
     return found
 
 
-STANDING = {":meta", ":ticks", ":events", ":workers", ":hosts"}
+STANDING = {":meta", ":ticks", ":workers", ":hosts"}
 """What is there whether or not there are jobs."""
 
 

@@ -21,6 +21,7 @@ from tests.store.steps import (
     MANY,
     QUEUE,
     accept,
+    change_terms,
     dismiss,
     finish,
     left_behind,
@@ -420,6 +421,52 @@ def test_many_jobs_are_purged_in_small_steps(store: Store) -> None:
 
 
 TOLD = Told(status=Status.SUCCESSFUL, values={"message": b"1"})
+
+
+def say(store: Store, job_id: str) -> None:
+    """Add a line to the log of a running job."""
+    operation = operations.progress(
+        job_id, "c1", percent=None, message=None, lines=[b"line"], max_log_lines=1
+    )
+    assert store.run(operation) == "ok"
+
+
+def times_left_ms(store: Store, job_id: str) -> dict[str, int]:
+    """How long everything is kept that there is of a job alone."""
+    names = [name for name in traces(store, job_id) if job_id in name]
+    return {name.split(":")[1]: store.redis.pttl(store.keys.prefix + name) for name in names}
+
+
+def test_the_log_of_an_unlisted_job_goes_with_it(store: Store) -> None:
+    ended, dismissed = (accept(store, listed=False, ttl_seconds=60) for _ in range(2))
+    for job_id in (ended, dismissed):
+        assert taken(store) == job_id
+        say(store, job_id)
+    finish(store, ended)
+    dismiss(store, dismissed, "t")
+    for job_id in (ended, dismissed):
+        left = times_left_ms(store, job_id)
+        assert left.keys() == {"j", "log"}
+        assert all(0 < each_ms <= 60_000 for each_ms in left.values())
+
+
+def test_the_log_of_a_job_that_waits_again_past_its_deadline_goes_with_it(store: Store) -> None:
+    job_id = accept(store, listed=False, ttl_seconds=60, retryable=True, waiting_host="h")
+    assert taken(store) == job_id
+    say(store, job_id)
+    assert release(store, job_id) == "ok"
+    change_terms(store, job_id, deadline_ms=store.check() - 1)
+    subscription = store.redis.pubsub(ignore_subscribe_messages=True)
+    subscription.subscribe(store.keys.done("h"))
+    subscription.get_message(timeout=1)
+    assert taken(store) is None
+    message = subscription.get_message(timeout=40)
+    assert message is not None
+    assert message["data"].decode() == job_id
+    subscription.close()
+    left = times_left_ms(store, job_id)
+    assert left.keys() == {"j", "log"}
+    assert all(0 < each_ms <= 60_000 for each_ms in left.values())
 
 
 @pytest.mark.parametrize("keep_inputs", [True, False])

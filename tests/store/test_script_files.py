@@ -75,3 +75,21 @@ def test_no_name_of_a_shared_function_is_that_of_something_else_too() -> None:
 
 def test_the_terms_are_the_last_fields_of_a_job() -> None:
     assert len(JOB_FIELDS) - JOB_FIELDS.index("process") == len(Terms.__struct_fields__)
+
+
+def test_what_gives_one_expression_is_sent_in_the_place_of_its_calls() -> None:
+    sent_text = script_text("accept").decode()
+    assert "local turn, count = redis.call('HGET', P .. ':turns:' .. job[17], job[4]), 0" in sent_text
+    assert (
+        "redis.call('HSET', P .. ':d:' .. job[17] .. '.msgs', id, '{\"queue_name\":\"' .. job[17]"
+        in sent_text
+    )
+    assert "local found = redis.call('HMGET', P .. ':j:' .. id, 's', 't', 'c'" in script_text("tick").decode()
+    assert re.search(
+        r"or \(\w+(\[\d\])? ~= 'accepted' and \w+(\[\d\])? ~= 'running'\) then", script_text("tick").decode()
+    )
+
+
+def test_no_function_that_gives_one_expression_is_made() -> None:
+    for script in SCRIPTS:
+        assert "-- inline" not in script_text(script).decode()

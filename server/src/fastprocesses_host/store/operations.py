@@ -55,7 +55,7 @@ STAGED_SECONDS = 3600
 UPLOAD_TOMBSTONE_SECONDS = 86_400.0
 """How long it is remembered that there was an upload."""
 MAX_CLOCK_SKEW_MS = 5_000
-"""So far a job's id may be from the store's time; `_common.lua` has it too, for ids that come too early."""
+"""So far a job's id may be from the store's time; `_entering.lua` has it too, for ids that come too early."""
 MAX_STORING_MS = 6 * 3_600_000
 """So long bringing its inputs to the value store may have taken since a job got its id."""
 _EVERY_JOB = JobFilters()
@@ -118,7 +118,7 @@ class Slot(Struct, frozen=True, kw_only=True, dict=True):
         return pack((_milliseconds(self.lease_seconds), *self.queues))
 
 
-_FINISH_AGAIN_AT = 1
+_FINISH_AGAIN_AT = 0
 _NO_SLOT = Slot(queues=(), lease_seconds=0.0)
 
 
@@ -350,13 +350,8 @@ def finish(
         next_claim: With which it is taken in the same turn; empty: none is.
     """
     arguments: tuple[Argument, ...] = (
-        next_claim,
         "0",
-        slot.packed,
-        job_id,
-        claim,
-        status,
-        2 * len(fields),
+        pack((next_claim, job_id, claim, status, 2 * len(fields))) + slot.packed,
         *chain.from_iterable(fields.items()),
     )
     if staged or lines or values:

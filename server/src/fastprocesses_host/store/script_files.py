@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import resources
 
 from msgspec import Struct
@@ -26,7 +26,7 @@ _SHARED = (
 """Files of shared definitions, each behind those it needs."""
 JOB_FIELDS = (
     *("id", "status", "claim", "caller", "attempt", "waiting_host", "packed_terms", "packed_details"),
-    *("packed_inputs", "lane", "inputs_elsewhere", "outputs_elsewhere", "run", "has_values"),
+    *("packed_inputs", "lane", "inputs_elsewhere", "outputs_elsewhere", "run", "has_values", "has_log"),
     *(
         "process",
         "queue",
@@ -55,6 +55,11 @@ _NO_CODE_OR_NAME = re.compile(_NO_CODE.pattern + b"|" + _NAME.pattern)
 _FUNCTION = re.compile(rb"^(?:local function (\w+) ?|(\w+) = function)\(")
 _RARE = b"-- rare"
 """At the end of the first line of a function."""
+_INLINE = re.compile(rb"local function \w+\(([^)]*)\)\s+return (.*?)\s+end -- inline\s*", re.DOTALL)
+"""A function that gives one expression: its parameters, and that. The expression is sent in the place of each call."""
+_BINDS_LESS = re.compile(rb" (?:and|or|[~=<>]=|[-+<>]) ")
+_SIMPLE = re.compile(rb"[\w.\[\]]+|'[^']*'")
+_NO_CODE_OR_COMMA = re.compile(_NO_CODE.pattern + rb"|[(){}\[\],]")
 _FORWARD = re.compile(rb"local [\w, ]+\n\Z")
 """Names of functions that are made further down."""
 _DEFINED = re.compile(rb"local function (\w+)|local ([\w, ]+?) *(?:=|$)|(\w+) = ")
@@ -74,9 +79,27 @@ class _Definition(Struct, frozen=True):
         return (found[1] or found[2]) if found else b""
 
     @property
+    def is_inline(self) -> bool:
+        """What it gives is sent in the place of its calls."""
+        return _INLINE.fullmatch(self.text) is not None
+
+    @property
     def is_rare(self) -> bool:
         """Most calls have no use for it."""
         return self.text.split(b"\n", 1)[0].endswith(_RARE)
+
+    def given(self, arguments: list[bytes]) -> bytes:
+        """Give the expression that a call stands for."""
+        found = _INLINE.fullmatch(self.text)
+        assert found is not None
+        names = found[1].split(b", ")
+        each = dict(
+            zip(names, (a if _SIMPLE.fullmatch(a) else b"(" + a + b")" for a in arguments), strict=False)
+        )
+        text = _NO_CODE_OR_NAME.sub(lambda name: each.get(name[0], name[0]), found[2])
+        if names[-1] == b"...":
+            text = text.replace(b"...", b", ".join(arguments[len(names) - 1 :]))
+        return b"(" + text + b")" if _BINDS_LESS.search(_NO_CODE.sub(b"", text)) else text
 
     def in_table(self, place: int) -> bytes:
         """Give the text of the function as an item of the table of all."""
@@ -89,9 +112,11 @@ def script_text(name: str) -> bytes:
 
     Jobs are arrays. And the shared functions are items of one table: each call makes them anew, and a function takes
     half as long to make that finds all others in one place. Those that most calls have no use for are made together,
-    when the first one of them is called.
+    when the first one of them is called. Those that give one expression are not made at all.
     """
-    shared, own = _parts(name)
+    needed, own = _parts(name)
+    inline = {each.function: each for each in needed if each.is_inline}
+    shared = [each for each in needed if not each.is_inline]
     values = [each.text for each in shared if not each.function and not _FORWARD.match(each.text)]
     functions = dict(enumerate((each for each in shared if each.function), 1))
     called = {
@@ -107,7 +132,7 @@ def script_text(name: str) -> bytes:
             b"end\nreturn F[place]\nend\n",
         ]
     table = [b"local F = {%s}\n" % b",".join([b"nil"] * len(functions))] if functions else []
-    text = b"".join((*table, *values, *rare, *usual, own))
+    text = _inlined(b"".join((*table, *values, *rare, *usual, own)), inline)
     return _JOB_FIELD.sub(
         _place_of_field, _NO_CODE_OR_NAME.sub(lambda found: called.get(found[0], found[0]), text)
     )
@@ -126,6 +151,33 @@ def _parts(name: str) -> "tuple[list[_Definition], bytes]":
     while more := {name for each in _definitions() if each.defines & needed for name in each.names} - needed:
         needed |= more
     return [each for each in _definitions() if each.defines & needed], own
+
+
+def _inlined(text: bytes, inline: Mapping[bytes, _Definition]) -> bytes:
+    """Give a text with what such functions give in the place of their calls."""
+    pieces, position = list[bytes](), 0
+    for found in _NO_CODE_OR_NAME.finditer(text):
+        if found[0] in inline and found.start() >= position:
+            arguments, end = _arguments(text, found.end() + 1)
+            pieces += [text[position : found.start()], _inlined(inline[found[0]].given(arguments), inline)]
+            position = end
+    return b"".join((*pieces, text[position:]))
+
+
+def _arguments(text: bytes, start: int) -> tuple[list[bytes], int]:
+    """Give the arguments of the call whose bracket opens before `start`, and where the call ends."""
+    arguments, depth, position = list[bytes](), 0, start
+    for found in _NO_CODE_OR_COMMA.finditer(text, start):
+        if found[0] in (b"(", b"{", b"["):
+            depth += 1
+        elif depth and found[0] in (b")", b"}", b"]"):
+            depth -= 1
+        elif not depth and found[0] in (b",", b")"):
+            arguments.append(text[position : found.start()].strip())
+            position = found.end()
+            if found[0] == b")":
+                return arguments, position
+    raise AssertionError(text[start:])
 
 
 def _place_of_field(found: re.Match[bytes]) -> bytes:

@@ -8,8 +8,8 @@ local function queue_again(job, uncount, wait)
   if uncount then redis.call('HINCRBY', job_key(job.id), 'at', -1) end
   end_lease(job)
   redis.call('ZADD', P .. ':accepted', NOW + job.longest_wait, job.id)
-  count_waiting(job, 1)
-  write_message(job)
+  if counts_waiting(job) then count_waiting(job, 1) end
+  write_message(job.queue, job.id)
   if wait > 0 then
     redis.call('ZADD', P .. ':later', NOW + wait, job.id)
   else

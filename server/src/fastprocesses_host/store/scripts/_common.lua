@@ -7,7 +7,7 @@ local TIME = redis.call('TIME')
 local STAMP = TIME[1] .. string.sub('000000' .. TIME[2], -6, -4) -- as a field has it; to write a number takes longer
 local NOW = tonumber(STAMP)
 
-local function job_key(id) return P .. ':j:' .. id end
+local function job_key(id) return P .. ':j:' .. id end -- inline
 
 -- A first write that frees memory: what follows it in the same script is allowed in a full store.
 local function allow_oom() -- rare
@@ -21,16 +21,17 @@ local function list_at(position) -- rare
   return items, position + count + 1
 end
 
-local function read(id, ...)
-  return redis.call('HMGET', job_key(id), ...)
-end
+local function read(id, ...) return redis.call('HMGET', job_key(id), ...) end -- inline
 
-local function is_final(status) return status ~= 'accepted' and status ~= 'running' end
+local function is_final(status) return status ~= 'accepted' and status ~= 'running' end -- inline
 
--- What is decided when a job is accepted: `Terms` in records.py, in that order; then whether its record is one of the
--- version before this one, which has it in fields. Of the packed array only the items are unpacked, which makes no table.
-local function terms_of(id, packed)
-  if packed then return cmsgpack.unpack(string.sub(packed, 4)) end
+-- What is decided when a job is accepted: `Terms` in records.py, in that order. Of the packed array only the items are
+-- unpacked, which makes no table.
+local function unpacked_terms(packed) return cmsgpack.unpack(string.sub(packed, 4)) end -- inline
+
+-- The same of any record: one of the version before this one has it in fields, and counts as having more.
+local function terms_of(id, packed) -- rare
+  if packed then return unpacked_terms(packed) end
   local found = read(id, 'p', 'q', 'li', 'tt', 'mc', 'cp', 'ki', 'rt', 'ma', 'mq', 'dl', 'kr', 'kl', 'sd', 'mr', 'mo',
     'ow', 'in')
   local function number(i) return tonumber(found[i] or 0) end
@@ -45,18 +46,20 @@ end
 -- that they wait for their process and hold up nothing else of their caller.
 local function job_with(id, status, claim, caller, attempt, waiting_host, packed_terms, packed_details, packed_inputs, ...)
   local job = {id, status, claim, caller, attempt, waiting_host, packed_terms, packed_details, packed_inputs,
-    caller, nil, nil, nil, nil, ...}
+    caller, nil, nil, nil, nil, nil, ...}
   if job.shared_as == '' then job.shared_as = nil end
   if caller and job.most_at_once > 0 then job.lane = caller .. '\t' .. job.process end
   return job
 end
 
 -- What the scripts need to know of a job; nil where there is none. `...`: 'd' and 'iv' for one that is to be taken.
-local function job_of(id, ...)
-  local found = read(id, 's', 't', 'c', 'cl', 'at', 'wh', ...)
+-- Each field takes the store some time: taking a job, and ending one, reads no more than it needs.
+local function job_of(id, ...) -- rare
+  local found = read(id, 's', 't', 'c', 'cl', 'at', 'wh', 'lg', ...)
   if not found[1] then return nil end
-  local job = job_with(id, found[1], found[3], found[4], tonumber(found[5] or 0), found[6], found[2], found[7], found[8],
+  local job = job_with(id, found[1], found[3], found[4], tonumber(found[5] or 0), found[6], found[2], found[8], found[9],
     terms_of(id, found[2]))
+  job.has_log = found[7]
   if job.has_more or is_final(found[1]) then
     local rare = read(id, 'il', 'ol', 'fr')
     job.inputs_elsewhere, job.outputs_elsewhere, job.run = rare[1], rare[2], rare[3]

@@ -1,6 +1,6 @@
 -- How jobs come to their ends, and who is told.
 -- Who watches a job hears that it changed, and reads what.
-local function tell_watchers(id) redis.call('PUBLISH', P .. ':ev:' .. id, '') end
+local function tell_watchers(id) return redis.call('PUBLISH', P .. ':ev:' .. id, '') end -- inline
 
 -- Calls to subscribers wait in lanes, one for each of their hosts, until the time at which they are due; a lane has its
 -- turn when its first call is due. One element in a list wakes who makes the calls. The functions are made only where
@@ -166,9 +166,6 @@ move = function(job, to)
   if job.listed then
     redis.call('ZREM', P .. ':jobs:s:' .. job.status, job.id)
     redis.call('ZADD', P .. ':jobs:s:' .. to, 0, job.id)
-    if is_final(to) then
-      redis.call('XADD', P .. ':events', 'MAXLEN', '~', '10000', '*', 'job', job.id, 'status', to)
-    end
     tell_watchers(job.id)
   end
   job.status = to
@@ -184,7 +181,7 @@ local function end_lease(job)
 end
 
 -- The running job of a claim; else why it is none, and what it is: then nobody is inside it any more.
-local function running_of(id, claim)
+local function running_of(id, claim) -- rare
   local job = job_of(id)
   if not job then
     places().leave_removed(id)
@@ -227,7 +224,7 @@ finalise = function(job, to, fields, outcome)
   else -- nobody lists it, and nothing of it lies elsewhere: the store forgets it by itself
     redis.call('PEXPIREAT', key, ends)
     if job.has_values then redis.call('PEXPIRE', P .. ':o:' .. job.id, job.ttl) end
-    redis.call('PEXPIRE', P .. ':log:' .. job.id, job.ttl)
+    if job.has_log then redis.call('PEXPIRE', P .. ':log:' .. job.id, job.ttl) end
     if job.keeps_inputs then redis.call('PEXPIRE', P .. ':i:' .. job.id, job.ttl) end
   end
   if not job.keeps_inputs then

@@ -61,7 +61,7 @@ end
 local function stop_waiting(job)
   redis.call('ZREM', P .. ':accepted', job.id)
   redis.call('HDEL', queue_key(job.queue) .. '.msgs', job.id)
-  count_waiting(job, -1)
+  if counts_waiting(job) then count_waiting(job, -1) end
   if job.retryable then redis.call('ZREM', P .. ':later', job.id) end
 end
 

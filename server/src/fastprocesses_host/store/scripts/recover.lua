@@ -96,6 +96,7 @@ for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. ':workers', '-inf', NOW
   redis.call('ZREM', P .. ':workers', worker)
 end
 sharing().bring_others_along()
+redis.call('UNLINK', P .. ':events') -- of the version before this one, which wrote there what nobody read
 redis.call('ZREMRANGEBYSCORE', P .. ':hosts', '-inf', NOW - 86400000)
 redis.call('ZREMRANGEBYSCORE', P .. ':offers', '-inf', NOW - 86400000)
 return recovered

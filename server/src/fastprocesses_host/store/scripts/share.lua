@@ -94,7 +94,8 @@ if redis.call('EXISTS', job_key(id)) == 1 then
   local run = redis.call('HGET', job_key(id), 'fr') or ''
   return {'ok', NOW, (run == '' or run == ARGV[1]) and 'run' or 'joined', run}
 end
-if too_far_from_now(ARGV[1], longest_ago) then return {'clock', NOW} end
+local age_of_run = age_of_id(ARGV[1])
+if is_too_far(age_of_run, longest_ago) then return {'clock', NOW} end
 local answer = known()
 if answer then return answer end
 answer = shared_as ~= '' and accept_shared() or accept()
