@@ -10,45 +10,48 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}
 _LAST_MS = (1 << 48) - 1
 
 
-_RANDOM_DIGITS = 16
-_SEQUENCE_DIGITS = 3
-_DIGITS = _RANDOM_DIGITS + _SEQUENCE_DIGITS
-_DIGITS_AT_ONCE = 128 * _DIGITS
+_TAIL_BYTES = 8
+_SEQUENCE_BYTES = 2
+_RANDOM_BYTES = _TAIL_BYTES + _SEQUENCE_BYTES
+_BYTES_AT_ONCE = 128 * _RANDOM_BYTES
 """Taken from the system together: each time it is asked costs as much as all the rest of an id."""
-_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+_TAIL = (1 << 62) - 1
+_VERSION, _VARIANT = 0x7000 << 64, 0b10 << 62
 
 
 class JobIds:
-    """Makes ids that never go back, whatever the clock does; safe for threads, not for both sides of a fork."""
+    """Makes ids that never go back, whatever the clock does; safe for threads, not for both sides of a fork.
+
+    Attributes:
+        last_ms: The time in the id that was made last.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._last = 0
+        self.last_ms = 0
         self._sequence = 0
-        self._random = ""
+        self._random = b""
         self._used = 0
 
     def make(self, now_ms: int) -> str:
         """Give a new id for `now_ms`, milliseconds of the store's clock since 1970 (RFC 9562, 5.7)."""
         with self._lock:
-            digits = self._digits()
-            if now_ms > self._last:
-                self._last, self._sequence = now_ms, int(digits[_RANDOM_DIGITS:], 16) & 0x7FF
+            random, start = self._random, self._used
+            if start >= len(random):
+                self._random = random = os.urandom(_BYTES_AT_ONCE)
+                start = 0
+            end = self._used = start + _RANDOM_BYTES  # none of them twice
+            if now_ms > self.last_ms:
+                self.last_ms = now_ms
+                self._sequence = int.from_bytes(random[start + _TAIL_BYTES : end], "big") & 0x7FF
             else:
                 self._sequence += 1
                 if self._sequence > 0xFFF:
-                    self._last, self._sequence = self._last + 1, 0
-            time_ms, sequence = self._last, self._sequence
-        head = f"{time_ms:012x}"
-        return f"{head[:8]}-{head[8:]}-7{sequence:03x}-{_VARIANT[digits[0]]}{digits[1:4]}-{digits[4:_RANDOM_DIGITS]}"
-
-    def _digits(self) -> str:
-        """Give the random digits of an id, none of them twice."""
-        start = self._used
-        if start >= len(self._random):
-            self._random, start = os.urandom(_DIGITS_AT_ONCE // 2).hex(), 0
-        self._used = start + _DIGITS
-        return self._random[start : self._used]
+                    self.last_ms, self._sequence = self.last_ms + 1, 0
+            head = self.last_ms << 80 | self._sequence << 64 | _VERSION
+        tail = int.from_bytes(random[start : start + _TAIL_BYTES], "big") & _TAIL | _VARIANT
+        digits = (head | tail).to_bytes(16, "big").hex()
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 @lru_cache(maxsize=256)

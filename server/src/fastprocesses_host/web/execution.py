@@ -295,11 +295,11 @@ def _plan(process: OfferedProcess, job: Job, inline_bytes: int) -> _Planned:
 
 def _accepted(job: Job, urls: Urls, choice: ModeChoice) -> Response:
     """Answer 201 with the place of the job (/req/core/process-execute-success-async)."""
-    headers = [(b"location", urls.job(job.id).encode("latin-1"))]
-    if choice.applied:
-        headers.append((b"preference-applied", ", ".join(choice.applied).encode("latin-1")))
+    applied = [(b"preference-applied", ", ".join(choice.applied).encode("latin-1"))] if choice.applied else []
     if is_untouched(job):
-        return Written(accepted_document(job, urls), 201, [VARY, *headers])
+        document, url = accepted_document(job, urls)
+        return Written(document, 201, [VARY, (b"location", url), *applied])
+    headers = [(b"location", urls.job(job.id).encode("latin-1")), *applied]
     return respond_written(status_and_link(job, urls)[0], headers, status=201)
 
 
