@@ -223,7 +223,9 @@ def test_what_is_said_of_an_accepted_job_was_written_once(urls, told):
     ):
         made = job(id=job_id, status=Status.ACCEPTED, created=created, **told)
         assert is_untouched(made)
-        assert accepted_document(made, urls) == msgspec.json.encode(status_info(made, urls))
+        document, url = accepted_document(made, urls)
+        assert document == msgspec.json.encode(status_info(made, urls))
+        assert url.decode() == urls.job(job_id)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from functools import partial
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
 import msgspec
@@ -42,6 +42,7 @@ from fastprocesses_host.ogc.subscribers import Subscriber
 from fastprocesses_host.settings import Settings
 from fastprocesses_host.sharing import Asked, Means, Sharing, is_following
 from fastprocesses_host.store import operations
+from fastprocesses_host.store.acceptance import Acceptance, Packed
 from fastprocesses_host.store.announcements import Announcement, announcement_decoder, choose_offers
 from fastprocesses_host.store.client import (
     BREAKER_SECONDS,
@@ -94,7 +95,9 @@ _BACKWARDS, _BACKWARDS_FROM = "-", "="
 """Before the id in a cursor: towards newer jobs, without or with the job itself."""
 _DIRECTIONS = (_BACKWARDS, _BACKWARDS_FROM)
 _EVERY_JOB = JobFilters()
-_NOTHING_ELSEWHERE: Mapping[str, int] = MappingProxyType({})
+_NO_ID = "00000000-0000-7000-8000-000000000000"
+_MOST_KINDS = 256
+"""Of jobs; clients can ask for results in any number of ways."""
 _FULL_QUEUES = {
     "full": "Too many jobs are waiting. Try again later.",
     "process-full": "Too many jobs of this process are waiting. Try again later.",
@@ -121,6 +124,10 @@ class _Kind(Struct, frozen=True):
     process: OfferedProcess
     job: NewJob
     """One of them, without what each has for itself."""
+    accepted: Job
+    """The same as its caller sees it."""
+    acceptance: Acceptance | None
+    """How they are accepted, where many may be alike."""
 
 
 class Host:
@@ -145,7 +152,7 @@ class Host:
         self._most_inline_bytes = min(settings.max_inline_bytes, settings.max_value_bytes)
         self._ids = JobIds()
         self._clock_offset_ms = 0
-        self._kinds: dict[tuple[str, str, bool], _Kind] = {}
+        self._kinds: dict[tuple[str, str, AskedResults], _Kind] = {}
         self._waiting = Waiting()
         self.watched = Watched(
             lambda job_id: self._store.follow(self._keys.changes(job_id)),
@@ -597,31 +604,61 @@ class Host:
         caller: str = ANYBODY,
         subscriber: Subscriber | None = None,
     ) -> NewJob:
-        settings, now_ms = self.settings, self._now_ms()
-        subscriber = subscriber if subscriber and subscriber.wants_calls else None
-        is_sync = choice.mode == "sync"
-        listed = not is_sync or settings.record_sync_jobs or subscriber is not None or wants_references(asked)
-        return replace(
-            self._kind_of(process, choice.mode, listed=listed).job,
-            id=self._ids.make(now_ms),
-            asked=asked,
-            caller=caller,
-            deadline_ms=round(now_ms + settings.sync_timeout_seconds * 1000) if is_sync else None,
-            subscriber=subscriber,
-        )
+        return self._job_of(self._kind_of(process, asked, choice, subscriber), caller)
 
-    def _kind_of(self, process: OfferedProcess, mode: str, *, listed: bool) -> _Kind:
-        key = (process.description.id, mode, listed)
+    def _job_of(self, kind: _Kind, caller: str) -> NewJob:
+        now_ms = self._now_ms()
+        job_id, deadline_ms = self._ids.make(now_ms), None
+        if kind.job.mode == "sync":
+            deadline_ms = round(now_ms + self.settings.sync_timeout_seconds * 1000)
+        return replace(kind.job, id=job_id, caller=caller, deadline_ms=deadline_ms)
+
+    def _kind_of(
+        self,
+        process: OfferedProcess,
+        asked: AskedResults,
+        choice: ModeChoice,
+        subscriber: Subscriber | None,
+    ) -> _Kind:
+        if subscriber is not None or asked.outputs is not None:  # each its own, and no key
+            return self._kind(process, asked, choice, subscriber)
+        key = (process.description.id, choice.mode, asked)
         kind = self._kinds.get(key)
         if kind is None or kind.process is not process:  # another one has its name since
-            kind = self._kinds[key] = _Kind(process, self._any_job(process, mode, listed=listed))
+            if len(self._kinds) >= _MOST_KINDS:
+                self._kinds.clear()
+            kind = self._kind(process, asked, choice, None)
+            is_sync = choice.mode == "sync"
+            acceptance = Acceptance(kind.job, self._queue_limits, has_deadline=is_sync)
+            kind = self._kinds[key] = replace(kind, acceptance=acceptance)
         return kind
+
+    def _kind(
+        self,
+        process: OfferedProcess,
+        asked: AskedResults,
+        choice: ModeChoice,
+        subscriber: Subscriber | None,
+    ) -> _Kind:
+        subscriber = subscriber if subscriber and subscriber.wants_calls else None
+        listed = (
+            choice.mode != "sync"
+            or self.settings.record_sync_jobs
+            or subscriber is not None
+            or wants_references(asked)
+        )
+        job = replace(
+            self._any_job(process, choice.mode, listed=listed),
+            asked=asked,
+            subscriber=subscriber,
+        )
+        return _Kind(process, job, job_as_accepted(job), None)
 
     def _any_job(self, process: OfferedProcess, mode: str, *, listed: bool) -> NewJob:
         urgent, usual = queue_names(process.environment, process.policy.queue)
         waits = mode != "async"
         return NewJob(
-            id="",
+            id=_NO_ID,
             process_id=process.description.id,
             process_version=process.description.version,
             description_digest=process.digest,
@@ -648,14 +685,20 @@ class Host:
         kept: dict[str, StoredInput] | None = None,
     ) -> Job:
         """Have the store take a job; its id is made anew once if our idea of the store's clock was wrong."""
+        kind = self._kind_of(process, asked, choice, subscriber)
         for _ in range(2):
-            job = self._new_job(process, asked, choice, caller, subscriber)
-            if await self._accepted(job, inputs, kept):
-                return job_as_accepted(job)
+            job = self._job_of(kind, caller)
+            created_ms = self._ids.last_ms
+            if await self._accepted(job, inputs, kept, kind.acceptance):
+                return replace(kind.accepted, id=job.id, created=created_ms)
         raise StoreUnavailable
 
     async def _accepted(
-        self, job: NewJob, inputs: Mapping[str, CheckedInput], kept: dict[str, StoredInput] | None = None
+        self,
+        job: NewJob,
+        inputs: Mapping[str, CheckedInput],
+        kept: dict[str, StoredInput] | None = None,
+        acceptance: Acceptance | None = None,
     ) -> bool:
         """Tell whether the store took the job; false where its id is of another time than the store's.
 
@@ -663,17 +706,19 @@ class Host:
             job: The job.
             inputs: Of it.
             kept: What `_kept_inline` gave for them.
+            acceptance: Of jobs like it.
         """
-        stored, lengths = kept, _NOTHING_ELSEWHERE
-        if stored is None:
+        stored = kept
+        if stored is not None:
+            operation = self._acceptance_of(job, stored, acceptance)
+        else:
             stored = await self._store_inputs(job.id, inputs, job.caller)
             lengths = {
                 value.location: inputs[name].length for name, value in stored.items() if value.location
             }
+            operation = operations.accept(job, stored, limits=self._queue_limits, lengths=lengths)
         try:
-            answer = await self._store.run(
-                operations.accept(job, stored, limits=self._queue_limits, lengths=lengths)
-            )
+            answer = await self._store.run(operation)
         except StoreUnavailable:
             self._dismiss_later(job.id)  # it may have been taken, and its caller will never know
             raise
@@ -684,6 +729,13 @@ class Host:
             await self._drop_inputs(stored)
         self._learn(answer)
         return answer.outcome == "ok"
+
+    def _acceptance_of(
+        self, job: NewJob, stored: dict[str, StoredInput], acceptance: Acceptance | None
+    ) -> operations.Operation[operations.Accepted] | Packed[operations.Accepted]:
+        """Give the operation that accepts a job whose inputs are stored as they are."""
+        packed = acceptance.of(job, stored) if acceptance is not None else None
+        return packed or operations.accept(job, stored, limits=self._queue_limits)
 
     def _learn(self, answer: operations.Accepted | Answer) -> None:
         """Take the store's time from an answer.
@@ -717,12 +769,13 @@ class Host:
         kept: dict[str, StoredInput] | None,
     ) -> Job:
         seconds, is_bounded = self._patience(choice)
+        kind = self._kind_of(process, asked, choice, subscriber)
         for _ in range(2):
-            job = self._new_job(process, asked, choice, caller, subscriber)
+            job = self._job_of(kind, caller)
             wait = Wait(seconds, disconnected, self._loop)
             self._waiting.enter(job.id, wait)  # before it is accepted: a worker may be faster than the answer
             try:
-                if self._send(job, kept, wait) or await self._accepted(job, inputs, kept):
+                if self._send(job, kept, wait, kind.acceptance) or await self._accepted(job, inputs, kept):
                     return await self._outcome(job, wait, seconds, is_bounded=is_bounded)
             except _OtherClock:
                 continue
@@ -730,7 +783,13 @@ class Host:
                 self._waiting.leave(job.id, wait)
         raise StoreUnavailable
 
-    def _send(self, job: NewJob, stored: dict[str, StoredInput] | None, wait: Wait) -> bool:
+    def _send(
+        self,
+        job: NewJob,
+        stored: dict[str, StoredInput] | None,
+        wait: Wait,
+        acceptance: Acceptance | None,
+    ) -> bool:
         """Have the store take a job; a refusal ends the wait, and nobody is woken by anything else.
 
         Returns:
@@ -738,7 +797,7 @@ class Host:
         """
         if stored is None:
             return False
-        operation = operations.accept(job, stored, limits=self._queue_limits)
+        operation = self._acceptance_of(job, stored, acceptance)
         wait.is_pending = self._store.send(operation, partial(self._hear_accepted, wait))
         return wait.is_pending
 

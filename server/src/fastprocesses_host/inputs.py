@@ -163,10 +163,14 @@ def _read_inputs(
 ) -> tuple[dict[str, CheckedInput], list[Fault]]:
     described, places = process.description.inputs, process.input_places
     checked: dict[str, CheckedInput] = {}
-    faults = [] if inputs.keys() <= places.keys() else list(_unknown("input", inputs, described))
+    faults: list[Fault] = []
+    concerned: Iterable[str] = places
+    if inputs.keys() != places.keys():
+        faults += _unknown("input", inputs, described)
+        concerned = (inputs.keys() & places.keys()) | process.required_inputs
+        concerned = sorted(concerned, key=places.__getitem__)
     schemas = process.input_schemas
-    concerned = (inputs.keys() & places.keys()) | process.required_inputs
-    for input_id in sorted(concerned, key=places.__getitem__):
+    for input_id in concerned:
         try:
             read = _read_input(schemas[input_id], described[input_id], inputs.get(input_id), files)
         except Rejected as rejected:

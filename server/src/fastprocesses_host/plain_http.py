@@ -20,6 +20,7 @@ from hypercorn.utils import UnexpectedMessageError, suppress_body
 from starlette.types import ASGIApp, Message
 
 from fastprocesses_host.web.body import WHOLE_BODY
+from fastprocesses_host.web.head import HeaderFields
 
 Address = tuple[str, int]
 Headers = list[tuple[bytes, bytes]]
@@ -44,7 +45,7 @@ class Fields(NamedTuple):
         body_bytes: How long the body is.
     """
 
-    headers: Headers
+    headers: HeaderFields
     body_bytes: int
 
 
@@ -64,7 +65,7 @@ def plain_fields(written: bytes) -> Fields | None:
         and values.get(b"connection", b"keep-alive").lower() == b"keep-alive"
         and _LENGTH.fullmatch(length)
     )
-    return Fields(headers, int(length)) if is_plain else None
+    return Fields(HeaderFields.of(headers), int(length)) if is_plain else None
 
 
 class Line(Protocol):
@@ -163,7 +164,7 @@ class PlainProtocol:
             "raw_path": path,
             "query_string": query,
             "root_path": self._config.root_path,
-            "headers": fields.headers.copy(),
+            "headers": fields.headers,
             "client": self._client,
             "server": self._server,
             "state": self._state.copy(),
@@ -352,7 +353,9 @@ class _Exchange:
             raise ValueError("The length of the answer is not told clearly.")
         has_body = not suppress_body(self._method, status)
         end = b"\r\n" if length is not None or status in {204, 304} else b"Transfer-Encoding: chunked\r\n\r\n"
-        self._head = form.lines % (status, *values) + end
+        pieces = form.pieces.copy()
+        pieces[1::2] = values
+        self._head = b"".join([b"HTTP/1.1 %d \r\n" % status, *pieces, end])
         self._has_body = has_body
         self._left_bytes = int(length or 0) if has_body else 0
         self._is_chunked = has_body and length is None
@@ -398,12 +401,12 @@ class _Form(NamedTuple):
     """What heads of answers with the same names have in common.
 
     Attributes:
-        lines: All of it but its end, to be filled with the status and the values.
+        pieces: All between its first line and its end, the values at every other place being left out.
         length_at: Which value is the length of the body.
         connection_at: Which value is that of `Connection`.
     """
 
-    lines: bytes
+    pieces: list[bytes]
     length_at: int | None
     connection_at: int | None
 
@@ -423,6 +426,9 @@ def _form(names: tuple[bytes, ...]) -> _Form:
         raise ValueError("The length of the answer is not told clearly.")
     if b"transfer-encoding" in lowered:
         raise ValueError("How the answer is transferred is not the application's to tell.")
-    lines = b"".join([b"%b: %%b\r\n" % name.replace(b"%", b"%%") for name in stripped])
+    pieces = [piece for name in stripped for piece in (b"\r\n%b: " % name, b"")]
+    if pieces:
+        pieces[0] = b"%b: " % stripped[0]
+        pieces.append(b"\r\n")
     places = {name: place for place, name in enumerate(lowered)}
-    return _Form(b"HTTP/1.1 %d \r\n" + lines, places.get(b"content-length"), places.get(b"connection"))
+    return _Form(pieces, places.get(b"content-length"), places.get(b"connection"))

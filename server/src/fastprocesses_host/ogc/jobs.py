@@ -225,20 +225,28 @@ def is_untouched(job: Job) -> bool:
     )
 
 
-def accepted_document(job: Job, urls: Urls) -> bytes:
-    """Write the status info of a job that is untouched; those of jobs that are alike differ in id and time alone."""
-    before, after = _written_accepted(
-        urls, job.process_id, keeps_inputs=job.keeps_inputs, listed=job.listed, max_attempts=job.max_attempts
+def accepted_document(job: Job, urls: Urls) -> tuple[bytes, bytes]:
+    """Write the status info of an untouched job, and its URL; those of jobs that are alike differ in id and time."""
+    before, after, url = _written_accepted(
+        urls, job.process_id, job.keeps_inputs, job.listed, job.max_attempts
     )
     job_id, time = job.id.encode(), timestamp(job.created).encode()
-    return b'%b"%b","updated":"%b"%b' % (job_id.join(before), time, time, job_id.join(after))
+    document = b"".join([job_id.join(before), time, b'","updated":"', time, job_id.join(after)])
+    return document, url + job_id
 
 
 @lru_cache(maxsize=256)
 def _written_accepted(
-    urls: Urls, process_id: str, *, keeps_inputs: bool, listed: bool, max_attempts: int
-) -> tuple[list[bytes], list[bytes]]:
-    """Give what stands before the times in such a document, and after them, both parted at the id of the job."""
+    urls: Urls,
+    process_id: str,
+    keeps_inputs: bool,
+    listed: bool,
+    max_attempts: int,
+) -> tuple[list[bytes], list[bytes], bytes]:
+    """Give what stands before the times in such a document, and after them, both parted at the id of the job.
+
+    And what stands before the id in its URL.
+    """
     job = Job(
         id=_ANY_JOB,
         process_id=process_id,
@@ -250,7 +258,8 @@ def _written_accepted(
     )
     time = f'"{timestamp(0)}"'.encode()  # nowhere else: in a text its quotes would be escaped
     before, _, after = msgspec.json.encode(status_info(job, urls)).split(time)
-    return before.split(_ANY_JOB.encode()), after.split(_ANY_JOB.encode())
+    url = urls.job(_ANY_JOB).removesuffix(_ANY_JOB).encode("latin-1")
+    return (before + b'"').split(_ANY_JOB.encode()), (b'"' + after).split(_ANY_JOB.encode()), url
 
 
 _ANY_JOB = str(uuid4())

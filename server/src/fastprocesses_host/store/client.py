@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import redis
@@ -14,10 +15,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from fastprocesses_host.ogc.exceptions import ServiceUnavailable
+from fastprocesses_host.store.acceptance import Packed
 from fastprocesses_host.store.keys import FORMAT, Keys
 from fastprocesses_host.store.operations import Argument, Operation, open_store
 from fastprocesses_host.store.script_files import script_sha, script_text
-from fastprocesses_host.store.wire import ThreadWire, Wire
+from fastprocesses_host.store.wire import ThreadWire, Wire, packed
 
 T = TypeVar("T")
 
@@ -112,7 +114,7 @@ class AsyncStore:
         """Whether the store refused or was silent, and has not answered since; one task finds out when it does."""
         return self._probing is not None and not self._probing.done()
 
-    async def run(self, operation: Operation[T]) -> T:
+    async def run(self, operation: Operation[T] | Packed[T]) -> T:
         """Run one operation.
 
         Raises:
@@ -124,16 +126,12 @@ class AsyncStore:
         try:
             wire = self._open_wire() or await self._connected()
             try:
-                answer = await wire.ask(
-                    "EVALSHA", script_sha(operation.script), 1, self.keys.prefix, *operation.arguments
-                )
+                answer = await wire.ask_packed(_call(operation, self.keys.prefix))
             except redis.ResponseError as error:
                 if not _is_unknown_script(error):
                     raise
-                answer = await wire.ask(
-                    "EVAL", script_text(operation.script), 1, self.keys.prefix, *operation.arguments
-                )
-            return operation.parse(answer)
+                answer = await wire.ask_packed(_call_with_text(operation, self.keys.prefix))
+            return (operation.operation if isinstance(operation, Packed) else operation).parse(answer)
         except _ANY_FAILURE as error:
             raise self._unavailable(error) from error
 
@@ -154,7 +152,7 @@ class AsyncStore:
         except _ANY_FAILURE as error:
             raise self._unavailable(error) from error
 
-    def send(self, operation: Operation[T], hear: Callable[[T | Exception], None]) -> bool:
+    def send(self, operation: Operation[T] | Packed[T], hear: Callable[[T | Exception], None]) -> bool:
         """Run one operation for somebody who waits for something else, and wakes only if it failed.
 
         Args:
@@ -303,7 +301,7 @@ class _Sent(Generic[T]):
         self,
         wire: Wire,
         prefix: str,
-        operation: Operation[T],
+        operation: Operation[T] | Packed[T],
         hear: Callable[[T | Exception], None],
         told: Callable[[Exception], Exception],
     ) -> None:
@@ -314,17 +312,17 @@ class _Sent(Generic[T]):
         self._told = told
 
     def send(self) -> None:
-        operation = self._operation
-        self._wire.ask_for(
-            self, "EVALSHA", script_sha(operation.script), 1, self._prefix, *operation.arguments
-        )
+        self._wire.ask_for(self, _call(self._operation, self._prefix))
 
     def done(self) -> bool:
         return False
 
     def set_result(self, answer: Any) -> None:
+        operation = self._operation
         try:
-            heard: T | Exception = self._operation.parse(answer)
+            heard: T | Exception = (
+                operation.operation if isinstance(operation, Packed) else operation
+            ).parse(answer)
         except Exception as error:
             heard = (
                 error  # raised in the connection's own turn, it would keep their answers from all who follow
@@ -335,8 +333,7 @@ class _Sent(Generic[T]):
         if not _is_unknown_script(error):
             self._hear(self._told(error))
             return
-        operation = self._operation
-        self._wire.ask_for(self, "EVAL", script_text(operation.script), 1, self._prefix, *operation.arguments)
+        self._wire.ask_for(self, _call_with_text(self._operation, self._prefix))
 
 
 class Store:
@@ -487,6 +484,31 @@ def refuse_unfit_server(info: dict[str, Any]) -> None:
             f"The store would throw jobs away when its memory is full (maxmemory-policy {policy}). "
             "Set maxmemory-policy to noeviction."
         )
+
+
+def _call(operation: Operation[Any] | Packed[Any], prefix: str) -> bytes:
+    """Give the bytes of the call of a script that the store has."""
+    if isinstance(operation, Packed):
+        return _call_begin(operation.operation.script, prefix, operation.count) + operation.arguments
+    return packed("EVALSHA", script_sha(operation.script), 1, prefix, *operation.arguments)
+
+
+@lru_cache(maxsize=64)
+def _call_begin(script: str, prefix: str, count: int) -> bytes:
+    return _begin(packed("EVALSHA", script_sha(script), 1, prefix), count)
+
+
+def _call_with_text(operation: Operation[Any] | Packed[Any], prefix: str) -> bytes:
+    """Give the bytes of the call of a script that the store has not."""
+    if isinstance(operation, Packed):
+        call = packed("EVAL", script_text(operation.operation.script), 1, prefix)
+        return _begin(call, operation.count) + operation.arguments
+    return packed("EVAL", script_text(operation.script), 1, prefix, *operation.arguments)
+
+
+def _begin(call: bytes, count: int) -> bytes:
+    """Have the bytes of a call without arguments say that so many follow."""
+    return call.replace(b"*4\r\n", b"*%d\r\n" % (4 + count), 1)
 
 
 def _is_unknown_script(error: Exception) -> bool:

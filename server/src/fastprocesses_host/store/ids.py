@@ -2,7 +2,6 @@
 
 import os
 import re
-import threading
 from functools import lru_cache
 
 ID_LENGTH = 36
@@ -10,45 +9,57 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}
 _LAST_MS = (1 << 48) - 1
 
 
-_RANDOM_DIGITS = 16
-_SEQUENCE_DIGITS = 3
-_DIGITS = _RANDOM_DIGITS + _SEQUENCE_DIGITS
-_DIGITS_AT_ONCE = 128 * _DIGITS
-"""Taken from the system together: each time it is asked costs as much as all the rest of an id."""
-_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+_AT_ONCE = 128
+"""So many ids get their random digits together: one by one, asking and writing cost as much as all the rest."""
+_VARIANT = bytes([0x80 | byte & 0x3F for byte in range(256)])
+_NEVER = -1
 
 
 class JobIds:
-    """Makes ids that never go back, whatever the clock does; safe for threads, not for both sides of a fork."""
+    """Makes ids that never go back, whatever the clock does; for one thread, and one side of a fork.
+
+    Attributes:
+        last_ms: The time in the id that was made last.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._last = 0
+        self.last_ms = 0
         self._sequence = 0
-        self._random = ""
-        self._used = 0
+        self._drawn: list[tuple[int, str]] = []
+        self._era = _NEVER
+        self._begin = ""
 
     def make(self, now_ms: int) -> str:
         """Give a new id for `now_ms`, milliseconds of the store's clock since 1970 (RFC 9562, 5.7)."""
-        with self._lock:
-            digits = self._digits()
-            if now_ms > self._last:
-                self._last, self._sequence = now_ms, int(digits[_RANDOM_DIGITS:], 16) & 0x7FF
-            else:
-                self._sequence += 1
-                if self._sequence > 0xFFF:
-                    self._last, self._sequence = self._last + 1, 0
-            time_ms, sequence = self._last, self._sequence
-        head = f"{time_ms:012x}"
-        return f"{head[:8]}-{head[8:]}-7{sequence:03x}-{_VARIANT[digits[0]]}{digits[1:4]}-{digits[4:_RANDOM_DIGITS]}"
+        if not self._drawn:
+            self._drawn = _drawn()
+        sequence, end = self._drawn.pop()
+        if now_ms > self.last_ms:
+            self.last_ms, self._sequence = now_ms, sequence
+        else:
+            sequence = self._sequence = self._sequence + 1
+            if sequence > 0xFFF:
+                self.last_ms, self._sequence = self.last_ms + 1, 0
+                sequence = 0
+        time_ms = self.last_ms
+        if time_ms >> 16 != self._era:  # a minute
+            self._era = time_ms >> 16
+            self._begin = f"{self._era:08x}-"
+        middle = (time_ms & 0xFFFF) << 16 | 0x7000 | sequence
+        return self._begin + middle.to_bytes(4, "big").hex("-", 2) + end
 
-    def _digits(self) -> str:
-        """Give the random digits of an id, none of them twice."""
-        start = self._used
-        if start >= len(self._random):
-            self._random, start = os.urandom(_DIGITS_AT_ONCE // 2).hex(), 0
-        self._used = start + _DIGITS
-        return self._random[start : self._used]
+
+def _drawn() -> list[tuple[int, str]]:
+    """Draw what is random in ids: where counting begins in a new millisecond, and the digits at the end."""
+    random = os.urandom(10 * _AT_ONCE)
+    fourths = bytearray(2 * _AT_ONCE)
+    fourths[::2], fourths[1::2] = random[:_AT_ONCE].translate(_VARIANT), random[_AT_ONCE : 2 * _AT_ONCE]
+    sequences = memoryview(random)[2 * _AT_ONCE : 4 * _AT_ONCE].cast("H")
+    ends = zip(fourths.hex("-", 2).split("-"), random[4 * _AT_ONCE :].hex("-", 6).split("-"), strict=True)
+    return [
+        (sequence & 0x7FF, f"-{fourth}-{fifth}")
+        for sequence, (fourth, fifth) in zip(sequences, ends, strict=True)
+    ]
 
 
 @lru_cache(maxsize=256)

@@ -462,6 +462,16 @@ def encode_input(value: StoredInput) -> bytes:
     return _encoder.encode(value)
 
 
+def encode_inputs(inputs: Mapping[str, StoredInput]) -> bytes:
+    """Give the bytes of inputs that are one field of a record, or a part of its details."""
+    return _encoder.encode(inputs)
+
+
+def encode_number(number: int) -> bytes:
+    """Give the bytes of a number in a field of a record."""
+    return _encoder.encode(number)
+
+
 def decode_input(data: bytes) -> StoredInput:
     """Read one input as the store keeps it."""
     return _input_decoder.decode(data)
@@ -476,7 +486,7 @@ def inputs_field(job: NewJob, inputs: Mapping[str, StoredInput]) -> bytes | None
     """Give the field that small inputs of a listed job are in its record until it ends; None: they are not."""
     if not job.listed or job.keep_inputs or _length(inputs) > _IN_LISTED_RECORD_BYTES:
         return None
-    encoded = _encoder.encode(inputs)
+    encoded = encode_inputs(inputs)
     return encoded if len(encoded) <= _IN_LISTED_RECORD_BYTES else None
 
 

@@ -23,6 +23,12 @@ _NOTHING = object()
 _RECEIVE_BYTES = 64 * 1024
 
 
+def packed(*command: str | bytes | float) -> bytes:
+    """Give the bytes of a command."""
+    data: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]
+    return data
+
+
 class Asker(Protocol):
     """Who is told the answer to a command; futures are such."""
 
@@ -80,24 +86,28 @@ class Wire(asyncio.Protocol):
             The answer to come: an error of the store as `redis.ResponseError`, a lost connection as
             `redis.ConnectionError`.
         """
+        return self.ask_packed(packed(*command))
+
+    def ask_packed(self, command: bytes) -> asyncio.Future[Any]:
+        """Send a command as `ask` does that is in bytes already."""
         future: asyncio.Future[Any] = self._loop.create_future()
-        self.ask_for(future, *command)
+        self.ask_for(future, command)
         return future
 
-    def ask_for(self, asker: Asker, *command: str | bytes | float) -> None:
-        """Send a command as `ask` does; its answer is told where it comes in, without a turn of the loop for it."""
+    def ask_for(self, asker: Asker, command: bytes) -> None:
+        """Send the bytes of a command; its answer is told where it comes in, without a turn of the loop for it."""
         if self._transport is None or self.lost.done():
             asker.set_exception(redis.ConnectionError("not connected"))
             return
         self._asked.append(asker)
         if not self._outgoing:
             self._loop.call_soon(self._send)
-        self._outgoing.append(hiredis.pack_command(command))  # type: ignore[arg-type]
+        self._outgoing.append(command)
 
     def tell(self, *command: str | bytes | float) -> None:
         """Send a command whose answers go to `on_push`."""
         if self._transport is not None and not self.lost.done():
-            self._transport.write(hiredis.pack_command(command))  # type: ignore[arg-type]
+            self._transport.write(packed(*command))
 
     def close(self) -> None:
         """Close the connection; what was asked fails."""

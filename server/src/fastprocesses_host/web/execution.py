@@ -41,7 +41,7 @@ from fastprocesses_host.web.answers import answer
 from fastprocesses_host.web.base_url import urls_of
 from fastprocesses_host.web.body import read_json_body
 from fastprocesses_host.web.callers import caller_of
-from fastprocesses_host.web.head import Head, head_of
+from fastprocesses_host.web.head import Head, head_of, names_in
 from fastprocesses_host.web.long_strings import BodyInParts
 from fastprocesses_host.web.query import preferences_of, wish_of
 from fastprocesses_host.web.render import VARY, Written, respond_written
@@ -95,7 +95,7 @@ async def execute(request: Request) -> Response:
 
 
 def _repeats_of(request: Request) -> Repeats:
-    if _REPEATS.isdisjoint(dict(request.scope["headers"])):
+    if _REPEATS.isdisjoint(names_in(request.scope)):
         return PLAIN
     headers = request.headers
     return read_repeats(headers.getlist("cache-control"), headers.getlist("idempotency-key"))
@@ -295,11 +295,11 @@ def _plan(process: OfferedProcess, job: Job, inline_bytes: int) -> _Planned:
 
 def _accepted(job: Job, urls: Urls, choice: ModeChoice) -> Response:
     """Answer 201 with the place of the job (/req/core/process-execute-success-async)."""
-    headers = [(b"location", urls.job(job.id).encode("latin-1"))]
-    if choice.applied:
-        headers.append((b"preference-applied", ", ".join(choice.applied).encode("latin-1")))
+    applied = [(b"preference-applied", ", ".join(choice.applied).encode("latin-1"))] if choice.applied else []
     if is_untouched(job):
-        return Written(accepted_document(job, urls), 201, [VARY, *headers])
+        document, url = accepted_document(job, urls)
+        return Written(document, 201, [VARY, (b"location", url), *applied])
+    headers = [(b"location", urls.job(job.id).encode("latin-1")), *applied]
     return respond_written(status_and_link(job, urls)[0], headers, status=201)
 
 
