@@ -359,8 +359,13 @@ class Store:
             self._own.wire.close()
             self.redis.close()
 
-    def run(self, operation: Operation[T]) -> T:
+    def run(self, operation: Operation[T], meanwhile: Callable[[], object] | None = None) -> T:
         """Run one operation.
+
+        Args:
+            operation: What to do.
+            meanwhile: Called while the answer is on its way, if the operation could be sent. It must be of use
+                whatever the answer is, take no time and not raise.
 
         Raises:
             StoreUnavailable: no answer; it may or may not have been done.
@@ -370,7 +375,9 @@ class Store:
         script, prefix = operation.script, self.keys.prefix
         try:
             try:
-                answer = wire.ask("EVALSHA", script_sha(script), 1, prefix, *operation.arguments)
+                answer = wire.ask(
+                    "EVALSHA", script_sha(script), 1, prefix, *operation.arguments, meanwhile=meanwhile
+                )
             except redis.ResponseError as error:
                 if not _is_unknown_script(error):
                     raise
@@ -390,14 +397,14 @@ class Store:
         except _ANY_FAILURE as error:
             raise _told(error) from error
 
-    def run_until_answered(self, operation: Operation[T]) -> T:
-        """Run an operation again and again until the store answers."""
+    def run_until_answered(self, operation: Operation[T], meanwhile: Callable[[], object] | None = None) -> T:
+        """Run an operation again and again until the store answers; `meanwhile` is for the first time alone."""
         pause_seconds = 0.05
         while True:
             try:
-                return self.run(operation)
+                return self.run(operation, meanwhile)
             except (StoreUnavailable, StoreFull):
-                operation = operation.again()
+                operation, meanwhile = operation.again(), None
                 time.sleep(pause_seconds)
                 pause_seconds = min(pause_seconds * 2, 1.0)
 

@@ -174,8 +174,12 @@ class ThreadWire:
         """On Unix sockets: the system wakes who is in `recv` there also when the peer reads what was sent."""
         self._silent_ms: float | None = None
 
-    def ask(self, *command: str | bytes | float) -> Any:
+    def ask(self, *command: str | bytes | float, meanwhile: Callable[[], object] | None = None) -> Any:
         """Send a command and give its answer; connects when that is needed.
+
+        Args:
+            command: Its name and arguments.
+            meanwhile: Called once it was sent, before the answer is waited for; what it raises loses the answer.
 
         Raises:
             redis.RedisError, OSError: no answer, or an error for one.
@@ -183,6 +187,8 @@ class ThreadWire:
         try:
             connection = self._socket or self._open()
             connection.sendall(hiredis.pack_command(command))  # type: ignore[arg-type]
+            if meanwhile is not None:
+                meanwhile()
             answer = _NOTHING
             while answer is _NOTHING:
                 if self._poll is not None and not self._poll.poll(self._silent_ms):
