@@ -598,24 +598,25 @@ def _told_with(run: Run, outputs: dict[str, OutputValue], values: dict[str, byte
 class Attempt:
     """One execution in one executor, watched: its frames, time, memory, and whether it has to stop."""
 
+    is_reusable = False
+    is_kept = False
+    """The executor serves others already."""
+    _deadline_seconds = _memory_due_seconds = math.inf
+    _disk: DiskWatch | None = None
+    _cancel_ending: Ending | None = None
+    _kill_at_seconds: float | None = None
+
     def __init__(
         self, run: Run, settings: Settings, memory_bytes: int, source: str, executor: Executor
     ) -> None:
         self.executor = executor
         self.source = source
         self.was_loaded = self.is_loaded = source in executor.sources
-        self.is_reusable = False
-        self.is_kept = False
-        """The executor serves others already."""
         self._run = run
         self._settings = settings
         limits = run.claimed.limits
         self._longest_seconds = min(limits.timeout_seconds, limits.max_run_seconds) - run.spent_seconds
         self._memory_limit_bytes = limits.memory_mb * endings.BYTES_PER_MB or memory_bytes
-        self._deadline_seconds = self._memory_due_seconds = math.inf
-        self._disk: DiskWatch | None = None
-        self._cancel_ending: Ending | None = None
-        self._kill_at_seconds: float | None = None
 
     def watch(self, order: Order) -> Ending:
         """Have the order carried out and wait for the end.

@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 import redis
@@ -17,7 +18,7 @@ from fastprocesses_host.ogc.exceptions import ServiceUnavailable
 from fastprocesses_host.store.keys import FORMAT, Keys
 from fastprocesses_host.store.operations import Argument, Operation, open_store
 from fastprocesses_host.store.script_files import script_sha, script_text
-from fastprocesses_host.store.wire import ThreadWire, Wire
+from fastprocesses_host.store.wire import PackedStart, ThreadWire, Wire
 
 T = TypeVar("T")
 
@@ -375,9 +376,7 @@ class Store:
         script, prefix = operation.script, self.keys.prefix
         try:
             try:
-                answer = wire.ask(
-                    "EVALSHA", script_sha(script), 1, prefix, *operation.arguments, meanwhile=meanwhile
-                )
+                answer = wire.ask_packed(_call_of(script, prefix).with_more(operation.arguments), meanwhile)
             except redis.ResponseError as error:
                 if not _is_unknown_script(error):
                     raise
@@ -448,6 +447,11 @@ class Store:
         store_format, now_ms = self.run(open_store(FORMAT))
         refuse_other_format(store_format)
         return now_ms
+
+
+@cache
+def _call_of(script: str, prefix: str) -> PackedStart:
+    return PackedStart("EVALSHA", script_sha(script), 1, prefix)
 
 
 class _OwnWire(threading.local):

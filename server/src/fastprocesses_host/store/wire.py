@@ -162,6 +162,27 @@ class Wire(asyncio.Protocol):
                 asker.set_exception(error)
 
 
+class PackedStart:
+    """A command whose first words are the same each time; they are packed once, which takes longer than the rest.
+
+    Args:
+        words: Those it begins with.
+    """
+
+    def __init__(self, *words: str | bytes | float) -> None:
+        self._count = len(words)
+        self._packed = _without_count(hiredis.pack_command(words))  # type: ignore[arg-type]
+
+    def with_more(self, words: tuple[str | bytes | float, ...]) -> bytes:
+        """Give the command with these words behind, as it is sent."""
+        more = _without_count(hiredis.pack_command(words))  # type: ignore[arg-type]
+        return b"*%d\r\n%b%b" % (self._count + len(words), self._packed, more)
+
+
+def _without_count(packed: bytes) -> bytes:
+    return packed[packed.index(b"\n") + 1 :]
+
+
 class ThreadWire:
     """A connection of one thread: a command out, its answer back."""
 
@@ -174,11 +195,19 @@ class ThreadWire:
         """On Unix sockets: the system wakes who is in `recv` there also when the peer reads what was sent."""
         self._silent_ms: float | None = None
 
-    def ask(self, *command: str | bytes | float, meanwhile: Callable[[], object] | None = None) -> Any:
+    def ask(self, *command: str | bytes | float) -> Any:
         """Send a command and give its answer; connects when that is needed.
 
+        Raises:
+            redis.RedisError, OSError: no answer, or an error for one.
+        """
+        return self.ask_packed(hiredis.pack_command(command))  # type: ignore[arg-type]
+
+    def ask_packed(self, packed: bytes, meanwhile: Callable[[], object] | None = None) -> Any:
+        """Do as `ask` does, with a command as it is sent.
+
         Args:
-            command: Its name and arguments.
+            packed: The command.
             meanwhile: Called once it was sent, before the answer is waited for; what it raises loses the answer.
 
         Raises:
@@ -186,7 +215,7 @@ class ThreadWire:
         """
         try:
             connection = self._socket or self._open()
-            connection.sendall(hiredis.pack_command(command))  # type: ignore[arg-type]
+            connection.sendall(packed)
             if meanwhile is not None:
                 meanwhile()
             answer = _NOTHING
