@@ -226,7 +226,17 @@ def test_odd_texts_and_exceptions_fail_their_job_only(engine: Engine, how: str) 
 
 @pytest.mark.parametrize(
     "what",
-    ["umask", "streams", "descriptors", "redirection", "reopening", "signals", "switches", "locale"],
+    [
+        "umask",
+        "streams",
+        "descriptors",
+        "redirection",
+        "reopening",
+        "wrapper",
+        "signals",
+        "switches",
+        "locale",
+    ],
 )
 def test_the_next_job_finds_everything_in_its_place(engine: Engine, what: str) -> None:
     for _ in range(3):  # more than there are executors
@@ -235,6 +245,12 @@ def test_the_next_job_finds_everything_in_its_place(engine: Engine, what: str) -
         job = engine.final(engine.submit("look"))
         assert engine.value(job) == []
         assert "heard" in [line["text"] for line in engine.log(job.id)]
+
+
+def test_what_a_stream_of_a_job_kept_back_is_in_its_log(engine: Engine) -> None:
+    for _ in range(3):
+        job = engine.final(engine.submit("spoil", {"what": "wrapper"}))
+        assert [line["text"] for line in engine.log(job.id)] == ["kept back"]
 
 
 def test_the_original_speaks_for_a_copy_of_itself(engine: Engine, worker: Worker) -> None:

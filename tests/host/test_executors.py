@@ -57,6 +57,31 @@ def test_the_executor_used_last_is_taken_first(executors: Executors) -> None:
     assert asked == [0, 1]  # while each was started
 
 
+def test_an_executor_is_kept_at_once_where_nothing_has_to_be_done_about_it(executors: Executors) -> None:
+    executor = executors.take(SOURCE, lambda: None)
+    assert not executors.keep(executor, SOURCE)  # its memory was never looked at
+    executors.give_back(executor, SOURCE)
+    assert executors.take(SOURCE, lambda: None) is executor
+    assert executors.keep(executor, SOURCE)
+    assert executor.jobs == 2
+    assert executors.take(SOURCE, lambda: None) is executor
+    (executor.workdir / "left").touch()
+    assert not executors.keep(executor, SOURCE)
+    executors.give_back(executor, SOURCE)
+    assert executor.jobs == 3
+    assert list(executor.workdir.iterdir()) == []
+
+
+def test_an_executor_that_has_done_enough_is_not_kept_at_once(executors: Executors) -> None:
+    executor = executors.take(SOURCE, lambda: None)
+    executors.give_back(executor, SOURCE)
+    assert executors.take(SOURCE, lambda: None) is executor
+    executor.jobs = Settings().executor_max_jobs - 1
+    assert not executors.keep(executor, SOURCE)
+    executors.give_back(executor, SOURCE)
+    assert executor.has_ended
+
+
 @pytest.fixture
 def executor(tmp_path: Path) -> Iterator[tuple[Executor, socket.socket]]:
     """Give an executor that does nothing, and its end of the connection."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 import redis
 import redis.asyncio
+from fastprocesses_host.store import operations
 from fastprocesses_host.store.client import AsyncStore, Store, StoreUnavailable
 from fastprocesses_host.store.keys import FORMAT, Keys
 from fastprocesses_host.store.operations import open_store
@@ -302,3 +303,32 @@ def test_a_store_that_was_away_for_long_is_found_again_from_threads(own_store: S
     own_store.start()
     assert store.command("PING") == b"PONG"
     store.close()
+
+
+def test_what_can_be_done_meanwhile_is_done_before_the_answer_comes() -> None:
+    done = threading.Event()
+
+    def wait_for_it(connection: socket.socket) -> None:
+        answer_handshake(connection)
+        assert done.wait(20)
+        connection.sendall(b":7\r\n")
+
+    with odd_server(wait_for_it) as url:
+        store = Store(url, Keys.of("fp"))
+        assert store.run(operations.expire(), done.set) == 7
+        store.close()
+
+
+def test_what_was_done_meanwhile_is_not_done_again_where_the_answer_was_lost() -> None:
+    behaviours = iter((hang_up, answer_seven))
+    done: list[str] = []
+    with odd_server(lambda connection: next(behaviours)(connection)) as url:
+        store = Store(url, Keys.of("fp"))
+        assert store.run_until_answered(operations.expire(), lambda: done.append("once")) == 7
+        store.close()
+    assert done == ["once"]
+
+
+def answer_seven(connection: socket.socket) -> None:
+    answer_handshake(connection)
+    connection.sendall(b":7\r\n")

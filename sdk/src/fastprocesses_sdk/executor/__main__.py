@@ -229,9 +229,19 @@ class Executor:
             self._end()
         running.end()
         self._running = None
-        _flush_standard_streams()
+        if not _hold_nothing():  # what is written only now is the job's, and goes where its lines go
+            self._surroundings.put_standard_back()
+            _flush_standard_streams()
         self.send(frame)
         if running.is_cancelled:
+            self._end()
+        self._put_back()
+
+    def _put_back(self) -> None:
+        """Make ready for the next job, while the worker has the last one stored."""
+        try:
+            self._surroundings.put_process_back()
+        except BaseException:  # the next job shall not meet what this one left
             self._end()
 
     def _outcome(self, order: Order, running: RunningJob) -> Frame:
@@ -251,7 +261,7 @@ class Executor:
                 os.chdir(order.workdir)
                 outputs = copy_context().run(plugin.run, order, running)
             finally:
-                self._surroundings.put_back()
+                self._surroundings.put_interpreter_back()
         except (KeyboardInterrupt, JobCancelled):
             raise
         except BaseException as error:
@@ -334,6 +344,10 @@ def _waiting_for(connection: socket.socket) -> Callable[[], object]:
 def _holds_nothing(stream: object) -> bool:
     """Whether all that was written is out already, as `python -u` has it; to ask costs less than to flush."""
     return type(stream) is TextIOWrapper and stream.write_through and type(stream.buffer) is FileIO
+
+
+def _hold_nothing() -> bool:
+    return _holds_nothing(sys.stdout) and _holds_nothing(sys.stderr)
 
 
 def _flush_standard_streams() -> None:

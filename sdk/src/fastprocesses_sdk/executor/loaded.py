@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastprocesses_sdk.configured import GivenSettings, PluginSettings
-from fastprocesses_sdk.executor.protocol import FETCHED, Fetch, Order, Output, plain
+from fastprocesses_sdk.executor.protocol import FETCHED, Execute, Fetch, Order, Output, plain
 from fastprocesses_sdk.executor.running import RunningJob
 from fastprocesses_sdk.job import Job
 from fastprocesses_sdk.plugins import load_plugin
@@ -40,7 +40,9 @@ class LoadedPlugin:
 
     def run(self, order: Order, running: RunningJob) -> dict[str, Output]:
         """Run its code for a job; whatever it raises passes."""
-        if isinstance(order, Fetch):
+        if not isinstance(
+            order, Execute
+        ):  # told at once for the usual; not so whether it is of the other kind
             return self._fetch(order, running)
         process = self._processes[order.process]
         job = self._job(order, running, process.media_types(order.formats))

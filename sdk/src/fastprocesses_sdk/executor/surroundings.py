@@ -51,17 +51,27 @@ class Surroundings:
 
     def put_back(self) -> None:
         """Undo what a job changed; not to be missed, whatever became of the job."""
+        self.put_interpreter_back()
+        self.put_process_back()
+
+    def put_interpreter_back(self) -> None:
+        """Undo what code of ours would meet too: first, so that the end of the job can be told with it."""
+        self._put_switches()
+        self._put_handlers()
+        for name, stream in self._streams:
+            if stream.closed:
+                self.put_standard_back()
+                setattr(sys, name, _opened(name))
+            elif getattr(sys, name, None) is not stream:
+                self.put_standard_back()  # one of the job may write as it goes
+                setattr(sys, name, stream)
+
+    def put_process_back(self) -> None:
+        """Undo the rest, which only the next job would meet."""
         os.chdir(self._home)
         os.umask(self._umask)
         self._put_environment()
-        self._put_switches()
-        self._put_handlers()
-        self._put_standard()
-        for name, stream in self._streams:
-            if stream.closed:
-                setattr(sys, name, _opened(name))
-            elif getattr(sys, name, None) is not stream:
-                setattr(sys, name, stream)
+        self.put_standard_back()
 
     def _put_environment(self) -> None:
         if os.environ._data != self._environment:  # type: ignore[attr-defined]
@@ -83,7 +93,7 @@ class Surroundings:
                 if handler is not None and _handler(number) is not handler:
                     signal.signal(number, handler)
 
-    def _put_standard(self) -> None:
+    def put_standard_back(self) -> None:
         """Without a look, which takes three times as long, and takes a file that was opened again for the same."""
         for kept, number in self._kept:
             try:

@@ -200,12 +200,21 @@ class Executor:
         Making and removing a folder for each job takes longer than most jobs.
         """
         try:
-            if os.stat(self._workdir).st_mtime_ns != _NEVER_NS:  # noqa: PTH116 - on the way of every job
+            if not self.has_empty_workdir:
                 shutil.rmtree(self.workdir)
                 make_workdir(self.workdir)
         except OSError:
             return False
         return True
+
+    @property
+    def has_empty_workdir(self) -> bool:
+        """Whether no job left, or changed, anything in its folder.
+
+        Raises:
+            OSError: it is not there.
+        """
+        return os.stat(self._workdir).st_mtime_ns == _NEVER_NS  # noqa: PTH116 - on the way of every job
 
     def wake(self) -> None:
         """Make a waiting `receive` return; from any thread."""
@@ -277,6 +286,7 @@ class Executors:
     def __init__(self, settings: Settings, worker_id: str) -> None:
         self._settings = settings
         self._slot_count = settings.slot_count
+        self._max_jobs = settings.executor_max_jobs
         self._worker_id = worker_id
         self._lock = threading.Lock()
         self._idle: list[Executor] = []
@@ -341,11 +351,35 @@ class Executors:
                 idle.remove(executor)
             return executor
 
+    def keep(self, executor: Executor, source: str) -> bool:
+        """Keep an executor for the next job where that takes no time; else it has to be given back when there is some.
+
+        Returns:
+            Whether it was kept; not where it has to be measured, its folder to be emptied, or something to be ended.
+        """
+        now_seconds = time.monotonic()
+        if (
+            executor.has_ended
+            or executor.failures
+            or executor.jobs + 1 >= self._max_jobs
+            or now_seconds - executor.gauged_seconds >= _GAUGE_SECONDS
+        ):
+            return False
+        try:
+            if not executor.has_empty_workdir:
+                return False
+        except OSError:
+            return False
+        with self._lock:
+            if self._idle and len(self._all) > self._slot_count:
+                return False
+            _count_job(executor, source, now_seconds)
+            self._idle.append(executor)
+        return True
+
     def give_back(self, executor: Executor, source: str) -> None:
         """Keep an executor for the next job, unless it has done enough or grown too much."""
-        executor.sources.add(source)
-        executor.jobs += 1
-        executor.used_seconds = time.monotonic()
+        _count_job(executor, source, time.monotonic())
         if executor.has_ended or self._is_worn(executor) or not executor.empty_workdir():
             self.discard(executor)
             return
@@ -405,7 +439,7 @@ class Executors:
             return {one.pid for one in self._all} | {self._sentinel.pid}
 
     def _is_worn(self, executor: Executor) -> bool:
-        if executor.failures >= _MOST_FAILURES or executor.jobs >= self._settings.executor_max_jobs:
+        if executor.failures >= _MOST_FAILURES or executor.jobs >= self._max_jobs:
             return True
         if executor.used_seconds - executor.gauged_seconds < _GAUGE_SECONDS:
             return False
@@ -488,6 +522,12 @@ class Executors:
     def _tell_sentinel(self, line: str) -> None:
         with contextlib.suppress(OSError, ValueError):
             self._sentinel_pipe.write(f"{line}\n".encode())
+
+
+def _count_job(executor: Executor, source: str, now_seconds: float) -> None:
+    executor.sources.add(source)
+    executor.jobs += 1
+    executor.used_seconds = now_seconds
 
 
 def make_workdir(folder: Path) -> None:

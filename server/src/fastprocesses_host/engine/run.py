@@ -65,25 +65,27 @@ class Run:
         later: What the thread of the run has left undone; to be done before anything is waited for.
     """
 
+    # What most runs leave as it is stands here: it costs each of them nothing.
+    stop: Stop | None = None
+    is_untouched = True
+    fetched_folder: Path | None = None
+    is_outdated = False
+    spent_seconds = 0.0
+    _executor: Executor | None = None
+    _has_reported = False
+    """Something was reported; of most jobs nothing ever is."""
+    _percent: int | None = None
+    _message: str | None = None
+    _lines: deque[bytes] | None = None
+
     def __init__(self, claimed: Claimed, max_log_lines: int, later: Later) -> None:
         self.claimed = claimed
         self.job_id = claimed.job_id
         self.claim = claimed.claim
-        self.stop: Stop | None = None
-        self.is_untouched = True
         self.fetched: dict[str, Input] = {}
-        self.fetched_folder: Path | None = None
-        self.is_outdated = False
-        self.spent_seconds = 0.0
         self.later = later
-        self._executor: Executor | None = None
         self._lock = threading.Lock()
         self._reporting = threading.Lock()
-        self._has_reported = False
-        """Something was reported; of most jobs nothing ever is."""
-        self._percent: int | None = None
-        self._message: str | None = None
-        self._lines: deque[bytes] | None = None
         self._max_log_lines = max_log_lines
 
     def attach(self, executor: Executor) -> None:

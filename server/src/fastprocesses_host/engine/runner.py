@@ -161,16 +161,17 @@ class Runner:
                 ending = self._attempt(run, attempts)
                 if run.is_untouched:
                     run.later.do()
-                ending, following = self._finish(run, ending)
+                ending, following = self._finish(run, ending, attempts)
             except Exception as error:  # a bug of ours, a full disk: the job must not be left running
                 run.later.do()
-                ending, following = self._finish(run, _ending_of_ours(error))
+                ending, following = self._finish(run, _ending_of_ours(error), attempts)
         finally:  # only now, since results lie in the folder of the executor until they are stored
             for attempt in attempts:
-                self._done_with(attempt)
+                if not attempt.is_kept:
+                    self._done_with(attempt)
             if run.fetched_folder is not None:
                 self._references.discard(run)
-        if isinstance(ending, Failed):
+        if type(ending) is Failed:  # `isinstance` asks the metaclass of structs, if it is none
             self._tell_failed(run, ending, time.monotonic() - started_seconds)
         elif run.claimed.listed or self._tells_all:
             seconds = time.monotonic() - started_seconds
@@ -348,11 +349,17 @@ class Runner:
         file = self._values.local(value.location, workdir, stopped=lambda: run.stop is not None)
         return Input(media_type=value.media_type, path=str(file))
 
-    def _finish(self, run: Run, ending: Ending) -> tuple[Ending, Claimed | None]:
+    def _keep_executor(self, attempts: "list[Attempt]") -> None:
+        """Keep the executor of a run for whoever needs one, if nothing has to be done about it before."""
+        attempt = attempts[-1]
+        attempt.is_kept = attempt.is_reusable and self._executors.keep(attempt.executor, attempt.source)
+
+    def _finish(self, run: Run, ending: Ending, attempts: "list[Attempt]") -> tuple[Ending, Claimed | None]:
         """Write the end of a run; give the ending that it really had, and the next job of the slot."""
         if isinstance(ending, Succeeded):
-            if self._are_small(ending.outputs):
-                return ending, self._keep_small(run, ending.outputs)
+            if self._are_small(ending.outputs):  # so none lies in the folder of the executor
+                kept = partial(self._keep_executor, attempts)
+                return ending, self._keep_small(run, ending.outputs, kept)
             lengths = {
                 name: _file_length(output.path) if output.path else len(output.data)
                 for name, output in ending.outputs.items()
@@ -386,12 +393,14 @@ class Runner:
             length += len(output.data)
         return length <= self._small_bytes
 
-    def _keep_small(self, run: Run, given: Mapping[str, Output]) -> Claimed | None:
+    def _keep_small(
+        self, run: Run, given: Mapping[str, Output], meanwhile: Callable[[], object]
+    ) -> Claimed | None:
         values, outputs = {}, {}
         for name, output in given.items():
             data = values[name] = output.data
             outputs[name] = OutputValue(form=output.form, media_type=output.media_type, length=len(data))
-        return self._end_successful(run, {}, outputs, values).next
+        return self._end_successful(run, {}, outputs, values, meanwhile=meanwhile).next
 
     def _too_large(self, lengths: Mapping[str, int]) -> Failed | None:
         limit = self._settings.max_value_bytes
@@ -482,14 +491,15 @@ class Runner:
         values: dict[str, bytes],
         *,
         staged: bool = False,
+        meanwhile: Callable[[], object] | None = None,
     ) -> Finished:
         """End the job with its values: in its record where they are few bytes, else apart."""
         told = None if staged else _told_with(run, outputs, values)
         if told is None:
             fields["out"] = _encode_outputs(outputs)
-            return self._end(run, "successful", fields, values, staged=staged)
+            return self._end(run, "successful", fields, values, staged=staged, meanwhile=meanwhile)
         fields["res"] = told
-        return self._end(run, "successful", fields, {})
+        return self._end(run, "successful", fields, {}, meanwhile=meanwhile)
 
     def _place(self, run: Run, output: Output, length: int) -> tuple[bytes | None, str]:
         """Give the bytes for the store, or the location in the value store."""
@@ -522,8 +532,18 @@ class Runner:
         values: dict[str, bytes],
         *,
         staged: bool = False,
+        meanwhile: Callable[[], object] | None = None,
     ) -> Finished:
-        """End the job, and take the next one in the same turn unless the worker stops."""
+        """End the job, and take the next one in the same turn unless the worker stops.
+
+        Args:
+            run: Of the job.
+            status: Its last.
+            fields: More of its record.
+            values: Small outputs.
+            staged: Larger ones lie under the claim.
+            meanwhile: What to do while the store does that; see `Store.run`.
+        """
         percent, message, lines = run.take_last()
         if status == "successful":
             percent = 100
@@ -544,7 +564,7 @@ class Runner:
             slot=next(self._asking),
             next_claim=next_claim,
         )
-        finished = self._store.run_until_answered(operation)
+        finished = self._store.run_until_answered(operation, meanwhile)
         if finished.next is not None:
             self._taken[finished.next.job_id] = finished.next
         self._claims.heard(next_claim)
@@ -578,23 +598,25 @@ def _told_with(run: Run, outputs: dict[str, OutputValue], values: dict[str, byte
 class Attempt:
     """One execution in one executor, watched: its frames, time, memory, and whether it has to stop."""
 
+    is_reusable = False
+    is_kept = False
+    """The executor serves others already."""
+    _deadline_seconds = _memory_due_seconds = _long_from_seconds = math.inf
+    _disk: DiskWatch | None = None
+    _cancel_ending: Ending | None = None
+    _kill_at_seconds: float | None = None
+
     def __init__(
         self, run: Run, settings: Settings, memory_bytes: int, source: str, executor: Executor
     ) -> None:
         self.executor = executor
         self.source = source
         self.was_loaded = self.is_loaded = source in executor.sources
-        self.is_reusable = False
         self._run = run
         self._settings = settings
         limits = run.claimed.limits
         self._longest_seconds = min(limits.timeout_seconds, limits.max_run_seconds) - run.spent_seconds
         self._memory_limit_bytes = limits.memory_mb * endings.BYTES_PER_MB or memory_bytes
-        self._deadline_seconds = self._memory_due_seconds = math.inf
-        self._long_from_seconds = math.inf
-        self._disk: DiskWatch | None = None
-        self._cancel_ending: Ending | None = None
-        self._kill_at_seconds: float | None = None
 
     def watch(self, order: Order) -> Ending:
         """Have the order carried out and wait for the end.
@@ -608,13 +630,14 @@ class Attempt:
         )
         self._memory_due_seconds = now + _MEMORY_SECONDS
         self._long_from_seconds = now + QUIET_SECONDS
-        self.executor.started.clear()
-        self._run.attach(self.executor)
-        self.executor.on_line = self._on_line
+        run, executor = self._run, self.executor
+        executor.started.clear()
+        run.attach(executor)
+        executor.on_line = self._on_line
         try:
-            self.executor.send(order)
-            self._run.later.do()
-            frames = self.executor.receive_soon() if self._longest_seconds > QUIET_SECONDS else ()
+            executor.send(order)
+            run.later.do()
+            frames = executor.receive_soon() if self._longest_seconds > QUIET_SECONDS else ()
             while True:
                 for frame in frames:
                     ending = self._take(frame)
@@ -628,11 +651,11 @@ class Attempt:
                 return self._cancel_ending
             raise
         finally:
-            self._run.is_untouched = not self.executor.started.is_set
-            self._run.detach()
-            self.executor.read_output()  # what the job printed last is still in the pipe
-            self.executor.on_line = None
-            self.executor.precedence.job_ended(time.monotonic() - now)
+            run.is_untouched = not executor.started.is_set
+            run.detach()
+            executor.read_output()  # what the job printed last is still in the pipe
+            executor.on_line = None
+            executor.precedence.job_ended(time.monotonic() - now)
 
     def _receive(self) -> tuple[AnyFrame, ...]:
         now = time.monotonic()
@@ -762,7 +785,7 @@ def _lies_in(workdir: Path, file: str) -> bool:
 
 
 def _told(ending: Ending) -> str:
-    return ending.why if isinstance(ending, Stopped) else type(ending).__name__.lower()
+    return ending.why if type(ending) is Stopped else type(ending).__name__.lower()
 
 
 def _file_length(path: str) -> int:

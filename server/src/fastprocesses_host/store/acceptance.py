@@ -30,6 +30,15 @@ class Packed(Struct, Generic[T], frozen=True):
     count: int
     """How many arguments they are."""
 
+    @property
+    def script(self) -> str:
+        """The name of its script."""
+        return self.operation.script
+
+    def parse(self, answer: Any) -> T:
+        """Read its answer."""
+        return self.operation.parse(answer)
+
 
 class Acceptance:
     """How jobs are accepted that differ only in id, caller, deadline and inputs, these being in their records.

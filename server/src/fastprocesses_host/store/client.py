@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from functools import lru_cache
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 import redis
@@ -19,7 +19,7 @@ from fastprocesses_host.store.acceptance import Packed
 from fastprocesses_host.store.keys import FORMAT, Keys
 from fastprocesses_host.store.operations import Argument, Operation, open_store
 from fastprocesses_host.store.script_files import script_sha, script_text
-from fastprocesses_host.store.wire import ThreadWire, Wire, packed
+from fastprocesses_host.store.wire import PackedStart, ThreadWire, Wire
 
 T = TypeVar("T")
 
@@ -125,13 +125,14 @@ class AsyncStore:
             raise StoreUnavailable
         try:
             wire = self._open_wire() or await self._connected()
+            script, prefix = operation.script, self.keys.prefix
             try:
-                answer = await wire.ask_packed(_call(operation, self.keys.prefix))
+                answer = await wire.ask_packed(_call(_known(script, prefix), operation))
             except redis.ResponseError as error:
                 if not _is_unknown_script(error):
                     raise
-                answer = await wire.ask_packed(_call_with_text(operation, self.keys.prefix))
-            return (operation.operation if isinstance(operation, Packed) else operation).parse(answer)
+                answer = await wire.ask_packed(_call(_told_whole(script, prefix), operation))
+            return operation.parse(answer)
         except _ANY_FAILURE as error:
             raise self._unavailable(error) from error
 
@@ -312,17 +313,14 @@ class _Sent(Generic[T]):
         self._told = told
 
     def send(self) -> None:
-        self._wire.ask_for(self, _call(self._operation, self._prefix))
+        self._wire.ask_for(self, _call(_known(self._operation.script, self._prefix), self._operation))
 
     def done(self) -> bool:
         return False
 
     def set_result(self, answer: Any) -> None:
-        operation = self._operation
         try:
-            heard: T | Exception = (
-                operation.operation if isinstance(operation, Packed) else operation
-            ).parse(answer)
+            heard: T | Exception = self._operation.parse(answer)
         except Exception as error:
             heard = (
                 error  # raised in the connection's own turn, it would keep their answers from all who follow
@@ -333,7 +331,8 @@ class _Sent(Generic[T]):
         if not _is_unknown_script(error):
             self._hear(self._told(error))
             return
-        self._wire.ask_for(self, _call_with_text(self._operation, self._prefix))
+        operation = self._operation
+        self._wire.ask_for(self, _call(_told_whole(operation.script, self._prefix), operation))
 
 
 class Store:
@@ -356,8 +355,13 @@ class Store:
             self._own.wire.close()
             self.redis.close()
 
-    def run(self, operation: Operation[T]) -> T:
+    def run(self, operation: Operation[T], meanwhile: Callable[[], object] | None = None) -> T:
         """Run one operation.
+
+        Args:
+            operation: What to do.
+            meanwhile: Called while the answer is on its way, if the operation could be sent. It must be of use
+                whatever the answer is, take no time and not raise.
 
         Raises:
             StoreUnavailable: no answer; it may or may not have been done.
@@ -367,11 +371,11 @@ class Store:
         script, prefix = operation.script, self.keys.prefix
         try:
             try:
-                answer = wire.ask("EVALSHA", script_sha(script), 1, prefix, *operation.arguments)
+                answer = wire.ask_packed(_known(script, prefix).with_more(operation.arguments), meanwhile)
             except redis.ResponseError as error:
                 if not _is_unknown_script(error):
                     raise
-                answer = wire.ask("EVAL", script_text(script), 1, prefix, *operation.arguments)
+                answer = wire.ask_packed(_told_whole(script, prefix).with_more(operation.arguments))
         except _ANY_FAILURE as error:
             raise _told(error) from error
         return operation.parse(answer)
@@ -387,14 +391,14 @@ class Store:
         except _ANY_FAILURE as error:
             raise _told(error) from error
 
-    def run_until_answered(self, operation: Operation[T]) -> T:
-        """Run an operation again and again until the store answers."""
+    def run_until_answered(self, operation: Operation[T], meanwhile: Callable[[], object] | None = None) -> T:
+        """Run an operation again and again until the store answers; `meanwhile` is for the first time alone."""
         pause_seconds = 0.05
         while True:
             try:
-                return self.run(operation)
+                return self.run(operation, meanwhile)
             except (StoreUnavailable, StoreFull):
-                operation = operation.again()
+                operation, meanwhile = operation.again(), None
                 time.sleep(pause_seconds)
                 pause_seconds = min(pause_seconds * 2, 1.0)
 
@@ -486,29 +490,21 @@ def refuse_unfit_server(info: dict[str, Any]) -> None:
         )
 
 
-def _call(operation: Operation[Any] | Packed[Any], prefix: str) -> bytes:
-    """Give the bytes of the call of a script that the store has."""
+@cache
+def _known(script: str, prefix: str) -> PackedStart:
+    """Give how the call of a script begins that the store has."""
+    return PackedStart("EVALSHA", script_sha(script), 1, prefix)
+
+
+def _told_whole(script: str, prefix: str) -> PackedStart:
+    """Give how the call of a script begins that the store has not."""
+    return PackedStart("EVAL", script_text(script), 1, prefix)
+
+
+def _call(start: PackedStart, operation: Operation[Any] | Packed[Any]) -> bytes:
     if isinstance(operation, Packed):
-        return _call_begin(operation.operation.script, prefix, operation.count) + operation.arguments
-    return packed("EVALSHA", script_sha(operation.script), 1, prefix, *operation.arguments)
-
-
-@lru_cache(maxsize=64)
-def _call_begin(script: str, prefix: str, count: int) -> bytes:
-    return _begin(packed("EVALSHA", script_sha(script), 1, prefix), count)
-
-
-def _call_with_text(operation: Operation[Any] | Packed[Any], prefix: str) -> bytes:
-    """Give the bytes of the call of a script that the store has not."""
-    if isinstance(operation, Packed):
-        call = packed("EVAL", script_text(operation.operation.script), 1, prefix)
-        return _begin(call, operation.count) + operation.arguments
-    return packed("EVAL", script_text(operation.script), 1, prefix, *operation.arguments)
-
-
-def _begin(call: bytes, count: int) -> bytes:
-    """Have the bytes of a call without arguments say that so many follow."""
-    return call.replace(b"*4\r\n", b"*%d\r\n" % (4 + count), 1)
+        return start.with_packed(operation.arguments, operation.count)
+    return start.with_more(operation.arguments)
 
 
 def _is_unknown_script(error: Exception) -> bool:

@@ -172,6 +172,30 @@ class Wire(asyncio.Protocol):
                 asker.set_exception(error)
 
 
+class PackedStart:
+    """A command whose first words are the same each time; they are packed once, which takes longer than the rest.
+
+    Args:
+        words: Those it begins with.
+    """
+
+    def __init__(self, *words: str | bytes | float) -> None:
+        self._count = len(words)
+        self._packed = _without_count(packed(*words))
+
+    def with_more(self, words: tuple[str | bytes | float, ...]) -> bytes:
+        """Give the command with these words behind, as it is sent."""
+        return self.with_packed(_without_count(packed(*words)), len(words))
+
+    def with_packed(self, words: bytes, count: int) -> bytes:
+        """Give the command with so many words behind that are packed already."""
+        return b"*%d\r\n%b%b" % (self._count + count, self._packed, words)
+
+
+def _without_count(command: bytes) -> bytes:
+    return command[command.index(b"\n") + 1 :]
+
+
 class ThreadWire:
     """A connection of one thread: a command out, its answer back."""
 
@@ -190,9 +214,23 @@ class ThreadWire:
         Raises:
             redis.RedisError, OSError: no answer, or an error for one.
         """
+        return self.ask_packed(packed(*command))
+
+    def ask_packed(self, command: bytes, meanwhile: Callable[[], object] | None = None) -> Any:
+        """Do as `ask` does, with a command as it is sent.
+
+        Args:
+            command: The command.
+            meanwhile: Called once it was sent, before the answer is waited for; what it raises loses the answer.
+
+        Raises:
+            redis.RedisError, OSError: no answer, or an error for one.
+        """
         try:
             connection = self._socket or self._open()
-            connection.sendall(hiredis.pack_command(command))  # type: ignore[arg-type]
+            connection.sendall(command)
+            if meanwhile is not None:
+                meanwhile()
             answer = _NOTHING
             while answer is _NOTHING:
                 if self._poll is not None and not self._poll.poll(self._silent_ms):
