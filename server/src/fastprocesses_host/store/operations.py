@@ -335,7 +335,7 @@ def finish(
     slot: Slot = _NO_SLOT,
     next_claim: str = "",
 ) -> Operation[Finished]:
-    """End a run: final state, values, event, wake-up; `superseded`, `final` or `gone` if it was not its to end.
+    """End a run: final state, values, wake-up; `superseded`, `final` or `gone` if it was not its to end.
 
     Args:
         job_id: The job.
