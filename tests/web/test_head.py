@@ -3,7 +3,7 @@
 import pytest
 from fastprocesses_host.ogc.exceptions import NotAcceptable
 from fastprocesses_host.web.coding import choice_of
-from fastprocesses_host.web.head import Head, head_of
+from fastprocesses_host.web.head import Head, HeaderFields, head_of, names_in
 from starlette.requests import Request
 
 
@@ -20,6 +20,17 @@ def test_what_differs_between_requests_is_not_a_part_of_what_is_alike() -> None:
         "text/html",
         "",
     )
+
+
+def test_a_header_that_is_changed_on_its_way_is_read_as_it_is_then() -> None:
+    fields = HeaderFields.of([(b"host", b"here"), (b"origin", b"there")])
+    one, other = request(), request()
+    one.scope["headers"], other.scope["headers"] = fields, [(b"host", b"elsewhere"), *fields[1:]]
+    for each, host in ((one, "here"), (other, "elsewhere")):
+        assert head_of(each).first(b"host") == host
+        assert set(names_in(each.scope)) == {b"host", b"origin"}
+        assert each.headers["host"] == host
+        assert head_of(each).first(b"host") == host
 
 
 def test_a_function_reads_a_header_once() -> None:

@@ -37,10 +37,8 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer, body = next(self.answers, Answer()), b""
-        noted = [
-            scope[each]
-            for each in ("method", "raw_path", "query_string", "http_version", "headers", "client")
-        ]
+        noted = [scope[each] for each in ("method", "raw_path", "query_string", "http_version", "client")]
+        noted.append(list(scope["headers"]))
         self.asked.append(noted)
         more = answer.reads_body
         while more:

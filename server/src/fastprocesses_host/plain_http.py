@@ -20,6 +20,7 @@ from hypercorn.utils import UnexpectedMessageError, suppress_body
 from starlette.types import ASGIApp, Message
 
 from fastprocesses_host.web.body import WHOLE_BODY
+from fastprocesses_host.web.head import HeaderFields
 
 Address = tuple[str, int]
 Headers = list[tuple[bytes, bytes]]
@@ -44,7 +45,7 @@ class Fields(NamedTuple):
         body_bytes: How long the body is.
     """
 
-    headers: Headers
+    headers: HeaderFields
     body_bytes: int
 
 
@@ -64,7 +65,7 @@ def plain_fields(written: bytes) -> Fields | None:
         and values.get(b"connection", b"keep-alive").lower() == b"keep-alive"
         and _LENGTH.fullmatch(length)
     )
-    return Fields(headers, int(length)) if is_plain else None
+    return Fields(HeaderFields.of(headers), int(length)) if is_plain else None
 
 
 class Line(Protocol):
@@ -163,7 +164,7 @@ class PlainProtocol:
             "raw_path": path,
             "query_string": query,
             "root_path": self._config.root_path,
-            "headers": fields.headers.copy(),
+            "headers": fields.headers,
             "client": self._client,
             "server": self._server,
             "state": self._state.copy(),

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fastprocesses_host.ogc.exceptions import Forbidden
+from fastprocesses_host.web.head import names_in
 from fastprocesses_host.web.problems import render_problem
 
 EXPOSED_HEADERS: Final = (
@@ -58,7 +59,7 @@ class CrossOrigin:
         """Answer what a browser asks before it sends a request; name the origin in any other answer."""
         if scope["type"] != "http":
             return self.app(scope, receive, send)
-        origin = _origin_in(scope) if b"origin" in dict(scope["headers"]) else ""
+        origin = _origin_in(scope) if b"origin" in names_in(scope) else ""
         if not origin and self.are_all:
             return self.app(scope, receive, send)
         if origin and scope["method"] == "OPTIONS" and _is_preflight(scope):

@@ -41,7 +41,7 @@ from fastprocesses_host.web.answers import answer
 from fastprocesses_host.web.base_url import urls_of
 from fastprocesses_host.web.body import read_json_body
 from fastprocesses_host.web.callers import caller_of
-from fastprocesses_host.web.head import Head, head_of
+from fastprocesses_host.web.head import Head, head_of, names_in
 from fastprocesses_host.web.long_strings import BodyInParts
 from fastprocesses_host.web.query import preferences_of, wish_of
 from fastprocesses_host.web.render import VARY, Written, respond_written
@@ -95,7 +95,7 @@ async def execute(request: Request) -> Response:
 
 
 def _repeats_of(request: Request) -> Repeats:
-    if _REPEATS.isdisjoint(dict(request.scope["headers"])):
+    if _REPEATS.isdisjoint(names_in(request.scope)):
         return PLAIN
     headers = request.headers
     return read_repeats(headers.getlist("cache-control"), headers.getlist("idempotency-key"))

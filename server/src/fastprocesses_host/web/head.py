@@ -1,10 +1,11 @@
 """The header of a request, read once for all requests that are alike in it: clients send the same again and again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 T = TypeVar("T")
 
@@ -24,6 +25,26 @@ _READ: Final = frozenset(
 _HEAD: Final = "fastprocesses_host.head"
 
 _Fields = tuple[tuple[bytes, bytes], ...]
+
+
+class HeaderFields(tuple[tuple[bytes, bytes], ...]):  # noqa: SLOT001 - tuples have none
+    """The fields of a header as a server tells them that gives the same to all requests whose header is the same.
+
+    Attributes:
+        names: Of the fields.
+        head: What is read once of them.
+    """
+
+    names: frozenset[bytes]
+    head: "Head"
+
+    @classmethod
+    def of(cls, fields: Iterable[tuple[bytes, bytes]]) -> Self:
+        """Read them."""
+        found = cls(fields)
+        found.names = frozenset(name for name, _ in found)
+        found.head = _head_in(found)
+        return found
 
 
 class Head:
@@ -56,12 +77,23 @@ class Head:
 def head_of(request: HTTPConnection) -> Head:
     """Give the header of a request."""
     scope = request.scope
+    fields = scope["headers"]
+    if type(fields) is HeaderFields:
+        return fields.head
     head: Head | None = scope.get(_HEAD)
     if head is None:
-        head = scope[_HEAD] = _head(
-            tuple([(name, value) for name, value in scope["headers"] if name in _READ])
-        )
+        head = scope[_HEAD] = _head_in(fields)
     return head
+
+
+def names_in(scope: Scope) -> Collection[bytes]:
+    """Give the names of the fields in the header of a request."""
+    fields = scope["headers"]
+    return fields.names if type(fields) is HeaderFields else dict(fields)
+
+
+def _head_in(fields: Iterable[tuple[bytes, bytes]]) -> Head:
+    return _head(tuple([(name, value) for name, value in fields if name in _READ]))
 
 
 @lru_cache(maxsize=128)
