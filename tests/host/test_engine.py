@@ -298,16 +298,16 @@ def test_executors_are_the_last_in_line_for_the_machine(engine: Engine, worker: 
 
 @pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="there is no sharing by session")
 def test_the_session_of_an_executor_yields_while_its_jobs_are_long(engine: Engine, mark: str) -> None:
-    def nice_after(seconds: float) -> int:
-        engine.execute("sleep", {"mark": mark, "seconds": seconds})
+    def nice_after(process: str, seconds: float) -> int:
+        engine.execute(process, {"mark": mark, "seconds": seconds})
         return nice()
 
     def nice() -> int:
         return int(Path(f"/proc/{Path(mark).read_text()}/autogroup").read_text().rsplit(maxsplit=1)[1])
 
-    wait_until(lambda: nice_after(0) == 0, what="the place of an executor of short jobs")
-    wait_until(lambda: nice_after(0.1) == SESSION_NICE, what="the yielding after a long job")
-    wait_until(lambda: nice_after(0) == 0, what="the place that it had")
+    wait_until(lambda: nice_after("sleep", 0) == 0, what="the place of an executor of short jobs")
+    wait_until(lambda: nice_after("burn", 0.05) == SESSION_NICE, what="the yielding after a long job")
+    wait_until(lambda: nice_after("sleep", 0) == 0, what="the place that it had")
     job_id = engine.submit("sleep", {"mark": mark, "seconds": 60})
     wait_until(lambda: nice() == SESSION_NICE, what="the yielding while a job runs")
     engine.dismiss(job_id)
@@ -323,12 +323,14 @@ def test_a_place_is_asked_for_until_the_kernel_takes_it(monkeypatch: pytest.Monk
             raise error
 
     monkeypatch.setattr(Path, "write_text", write)
-    precedence = Precedence(7)
+    precedence = Precedence(os.getpid())
     for _ in range(5):
         precedence.yield_session()
-    for _ in range(5):
-        precedence.job_ended(0.001)
-    assert written == [("/proc/7/autogroup", str(nice)) for nice in (SESSION_NICE,) * 3 + (0, 0)]
+    precedence.job_ended()
+    for _ in range(4):
+        precedence.job_ended()
+    group = f"/proc/{os.getpid()}/autogroup"
+    assert written == [(group, str(nice)) for nice in (SESSION_NICE,) * 3 + (0, 0)]
 
 
 def test_a_system_without_sessions_in_its_shares_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,9 +341,10 @@ def test_a_system_without_sessions_in_its_shares_is_asked_once(monkeypatch: pyte
         raise FileNotFoundError(file)
 
     monkeypatch.setattr(Path, "write_text", write)
-    precedence = Precedence(7)
-    precedence.yield_session()
-    precedence.job_ended(0.001)
+    precedence = Precedence(os.getpid())
+    for _ in range(3):
+        precedence.yield_session()
+        precedence.job_ended()
     assert asked == [str(SESSION_NICE)]
 
 

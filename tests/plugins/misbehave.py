@@ -32,6 +32,16 @@ def sleep(seconds: float, mark: str = "", *, job: fp.Job = fp.NO_JOB) -> str:
     return "slept"
 
 
+@fp.process
+def burn(seconds: float, mark: str = "") -> str:
+    """Use a core for so long; touch the file `mark` when begun."""
+    _touch(mark)
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+    return "burnt"
+
+
 @fp.process(retryable=True, max_attempts=3)
 def sleep_again(seconds: float, mark: str = "") -> str:
     """Sleep; run again when the worker is lost."""

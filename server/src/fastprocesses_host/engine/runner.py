@@ -655,7 +655,7 @@ class Attempt:
             run.detach()
             executor.read_output()  # what the job printed last is still in the pipe
             executor.on_line = None
-            executor.precedence.job_ended(time.monotonic() - now)
+            executor.precedence.job_ended()
 
     def _receive(self) -> tuple[AnyFrame, ...]:
         now = time.monotonic()
