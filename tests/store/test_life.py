@@ -469,6 +469,21 @@ def test_the_log_of_a_job_that_waits_again_past_its_deadline_goes_with_it(store:
     assert all(0 < each_ms <= 60_000 for each_ms in left.values())
 
 
+@pytest.mark.parametrize("end", [finish, lambda store, job_id: dismiss(store, job_id, "t")])
+def test_the_log_of_an_unlisted_job_of_before_goes_with_it(store: Store, end) -> None:
+    """Of the first records only the log itself told that there is one."""
+    job_id = accept(store, listed=False, ttl_seconds=60)
+    assert taken(store) == job_id
+    say(store, job_id)
+    key = store.keys.job(job_id)
+    store.redis.hdel(key, "t", "d", "iv", "lg")
+    store.redis.hset(key, mapping={"p": "echo", "q": QUEUE, "li": "0", "tt": 60_000})
+    end(store, job_id)
+    left = times_left_ms(store, job_id)
+    assert left.keys() == {"j", "log"}
+    assert all(0 < each_ms <= 60_000 for each_ms in left.values())
+
+
 @pytest.mark.parametrize("keep_inputs", [True, False])
 def test_the_store_forgets_an_unlisted_job_by_itself(store: Store, keep_inputs: bool) -> None:
     job_id = accept(store, listed=False, ttl_seconds=50, waiting_host="h", keep_inputs=keep_inputs)

@@ -59,7 +59,7 @@ local function job_of(id, ...) -- rare
   if not found[1] then return nil end
   local job = job_with(id, found[1], found[3], found[4], tonumber(found[5] or 0), found[6], found[2], found[8], found[9],
     terms_of(id, found[2]))
-  job.has_log = found[7]
+  job.has_log = found[7] or not found[2] -- of those with all in fields only the log itself told
   if job.has_more or is_final(found[1]) then
     local rare = read(id, 'il', 'ol', 'fr')
     job.inputs_elsewhere, job.outputs_elsewhere, job.run = rare[1], rare[2], rare[3]
