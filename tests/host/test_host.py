@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -101,6 +102,22 @@ def test_sync_by_reference_or_recorded_leaves_one(settings: Settings) -> None:
             assert (await host.job(job.id)).status == Status.SUCCESSFUL
 
     asyncio.run(scenario())
+
+
+def test_a_host_does_not_keep_what_clients_accept_at_length(settings: Settings) -> None:
+    async def scenario() -> int:
+        async with open_host(settings) as host:
+            tracemalloc.start()
+            for number in range(20):
+                asked = AskedResults(accept=f"text/{number}" + 5_000 * ", text/plain")
+                job = await execute(host, "double", SYNC, asked=asked, number=number)
+                assert job.status == Status.SUCCESSFUL
+            return tracemalloc.get_traced_memory()[0]
+
+    try:
+        assert asyncio.run(scenario()) < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_wait_gives_the_result_or_the_job(settings: Settings, tmp_path: Path) -> None:

@@ -98,6 +98,8 @@ _EVERY_JOB = JobFilters()
 _NO_ID = "00000000-0000-7000-8000-000000000000"
 _MOST_KINDS = 256
 """Of jobs; clients can ask for results in any number of ways."""
+_LONGEST_ALIKE = 256
+"""Most characters of what a client accepts whose jobs are one kind: of a kind they are kept several times."""
 _FULL_QUEUES = {
     "full": "Too many jobs are waiting. Try again later.",
     "process-full": "Too many jobs of this process are waiting. Try again later.",
@@ -620,7 +622,8 @@ class Host:
         choice: ModeChoice,
         subscriber: Subscriber | None,
     ) -> _Kind:
-        if subscriber is not None or asked.outputs is not None:  # each its own, and no key
+        is_rare = subscriber is not None or asked.outputs is not None  # each its own, and no key
+        if is_rare or len(asked.accept) > _LONGEST_ALIKE:
             return self._kind(process, asked, choice, subscriber)
         key = (process.description.id, choice.mode, asked)
         kind = self._kinds.get(key)
