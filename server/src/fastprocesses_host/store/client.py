@@ -19,7 +19,7 @@ from fastprocesses_host.store.acceptance import Packed
 from fastprocesses_host.store.keys import FORMAT, Keys
 from fastprocesses_host.store.operations import Argument, Operation, open_store
 from fastprocesses_host.store.script_files import script_sha, script_text
-from fastprocesses_host.store.wire import PackedStart, ThreadWire, Wire
+from fastprocesses_host.store.wire import PackedStart, ThreadWire, Wire, packed
 
 T = TypeVar("T")
 
@@ -125,13 +125,12 @@ class AsyncStore:
             raise StoreUnavailable
         try:
             wire = self._open_wire() or await self._connected()
-            script, prefix = operation.script, self.keys.prefix
             try:
-                answer = await wire.ask_packed(_call(_known(script, prefix), operation))
+                answer = await wire.ask_packed(_call(operation, self.keys.prefix))
             except redis.ResponseError as error:
                 if not _is_unknown_script(error):
                     raise
-                answer = await wire.ask_packed(_call(_told_whole(script, prefix), operation))
+                answer = await wire.ask_packed(_call_with_text(operation, self.keys.prefix))
             return operation.parse(answer)
         except _ANY_FAILURE as error:
             raise self._unavailable(error) from error
@@ -313,7 +312,7 @@ class _Sent(Generic[T]):
         self._told = told
 
     def send(self) -> None:
-        self._wire.ask_for(self, _call(_known(self._operation.script, self._prefix), self._operation))
+        self._wire.ask_for(self, _call(self._operation, self._prefix))
 
     def done(self) -> bool:
         return False
@@ -331,8 +330,7 @@ class _Sent(Generic[T]):
         if not _is_unknown_script(error):
             self._hear(self._told(error))
             return
-        operation = self._operation
-        self._wire.ask_for(self, _call(_told_whole(operation.script, self._prefix), operation))
+        self._wire.ask_for(self, _call_with_text(self._operation, self._prefix))
 
 
 class Store:
@@ -368,14 +366,13 @@ class Store:
             StoreFull: it would have needed memory that the store does not have.
         """
         wire = self._own.wire
-        script, prefix = operation.script, self.keys.prefix
         try:
             try:
-                answer = wire.ask_packed(_known(script, prefix).with_more(operation.arguments), meanwhile)
+                answer = wire.ask_packed(_call(operation, self.keys.prefix), meanwhile)
             except redis.ResponseError as error:
                 if not _is_unknown_script(error):
                     raise
-                answer = wire.ask_packed(_told_whole(script, prefix).with_more(operation.arguments))
+                answer = wire.ask_packed(_call_with_text(operation, self.keys.prefix))
         except _ANY_FAILURE as error:
             raise _told(error) from error
         return operation.parse(answer)
@@ -490,21 +487,24 @@ def refuse_unfit_server(info: dict[str, Any]) -> None:
         )
 
 
+def _call(operation: Operation[Any] | Packed[Any], prefix: str) -> bytes:
+    """Give the bytes of the call of a script that the store has."""
+    if isinstance(operation, Packed):
+        return _start(operation.script, prefix).with_packed(operation.arguments, operation.count)
+    return packed("EVALSHA", script_sha(operation.script), 1, prefix, *operation.arguments)
+
+
 @cache
-def _known(script: str, prefix: str) -> PackedStart:
-    """Give how the call of a script begins that the store has."""
+def _start(script: str, prefix: str) -> PackedStart:
     return PackedStart("EVALSHA", script_sha(script), 1, prefix)
 
 
-def _told_whole(script: str, prefix: str) -> PackedStart:
-    """Give how the call of a script begins that the store has not."""
-    return PackedStart("EVAL", script_text(script), 1, prefix)
-
-
-def _call(start: PackedStart, operation: Operation[Any] | Packed[Any]) -> bytes:
+def _call_with_text(operation: Operation[Any] | Packed[Any], prefix: str) -> bytes:
+    """Give the bytes of the call of a script that the store has not."""
+    text = script_text(operation.script)
     if isinstance(operation, Packed):
-        return start.with_packed(operation.arguments, operation.count)
-    return start.with_more(operation.arguments)
+        return PackedStart("EVAL", text, 1, prefix).with_packed(operation.arguments, operation.count)
+    return packed("EVAL", text, 1, prefix, *operation.arguments)
 
 
 def _is_unknown_script(error: Exception) -> bool:

@@ -183,10 +183,6 @@ class PackedStart:
         self._count = len(words)
         self._packed = _without_count(packed(*words))
 
-    def with_more(self, words: tuple[str | bytes | float, ...]) -> bytes:
-        """Give the command with these words behind, as it is sent."""
-        return self.with_packed(_without_count(packed(*words)), len(words))
-
     def with_packed(self, words: bytes, count: int) -> bytes:
         """Give the command with so many words behind that are packed already."""
         return b"*%d\r\n%b%b" % (self._count + count, self._packed, words)
