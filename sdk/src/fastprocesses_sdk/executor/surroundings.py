@@ -59,7 +59,11 @@ class Surroundings:
         self._put_switches()
         self._put_handlers()
         for name, stream in self._streams:
-            if stream.closed:
+            try:
+                is_closed = stream.closed
+            except ValueError:  # the job detached what is below it
+                is_closed = True
+            if is_closed:
                 self.put_standard_back()
                 setattr(sys, name, _opened(name))
             elif getattr(sys, name, None) is not stream:
