@@ -229,6 +229,7 @@ def test_odd_texts_and_exceptions_fail_their_job_only(engine: Engine, how: str) 
     [
         "umask",
         "streams",
+        "detached",
         "descriptors",
         "redirection",
         "reopening",
@@ -251,6 +252,15 @@ def test_what_a_stream_of_a_job_kept_back_is_in_its_log(engine: Engine) -> None:
     for _ in range(3):
         job = engine.final(engine.submit("spoil", {"what": "wrapper"}))
         assert [line["text"] for line in engine.log(job.id)] == ["kept back"]
+
+
+def test_a_last_line_without_an_end_is_in_the_log_of_its_job_alone(engine: Engine) -> None:
+    for _ in range(3):
+        job = engine.final(engine.submit("spoil", {"what": "unended"}))
+        assert {line["text"] for line in engine.log(job.id)} == {"without an end", "nor has this"}
+    for _ in range(3):
+        job = engine.final(engine.submit("look"))
+        assert [line["text"] for line in engine.log(job.id)] == ["heard"]
 
 
 def test_the_original_speaks_for_a_copy_of_itself(engine: Engine, worker: Worker) -> None:

@@ -193,6 +193,32 @@ def test_what_a_job_printed_last_is_in_its_log(
     assert texts(run) == ["last"]
 
 
+def test_what_was_printed_between_jobs_is_in_the_log_of_none(
+    executor: tuple[Executor, socket.socket],
+) -> None:
+    ours, theirs = executor
+    ours.sources.add(SOURCE)
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    run = run_of("claim")
+
+    def work() -> None:
+        theirs.recv(65536)
+        os.write(writing, b"its own\n")
+        theirs.sendall(RESULT)
+
+    with os.fdopen(reading, "rb", buffering=0) as file, os.fdopen(writing, "wb"):
+        stream = Stream("stdout", file, ours)
+        ours.drain(stream)
+        os.write(writing, b"late, and with the begin of")
+        stream.read()
+        peer = threading.Thread(target=work)
+        peer.start()
+        watched(ours, run)
+        peer.join()
+    assert texts(run) == ["its own"]
+
+
 def test_what_another_thread_has_read_and_not_handed_out_is_waited_for(
     executor: tuple[Executor, socket.socket],
 ) -> None:

@@ -229,6 +229,9 @@ def spoil(what: str, *, job: fp.Job = fp.NO_JOB) -> str:
     elif what == "streams":
         sys.stdout.close()
         sys.stderr = None
+    elif what == "detached":
+        sys.stdout = open(sys.stdout.detach().fileno(), "w", closefd=False)  # noqa: SIM115 - as it is often done
+        sys.stderr.detach()
     elif what == "descriptors":
         os.closerange(0, 3)
     elif what == "redirection":
@@ -238,6 +241,9 @@ def spoil(what: str, *, job: fp.Job = fp.NO_JOB) -> str:
     elif what == "wrapper":
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - left to whoever puts the other one back
         print("kept back")
+    elif what == "unended":
+        print("without an end", end="")
+        print("nor has this", end="", file=sys.stderr)
     elif what == "signals":
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.setitimer(signal.ITIMER_REAL, 0.2)

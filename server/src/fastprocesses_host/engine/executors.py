@@ -182,11 +182,14 @@ class Executor:
         return frames
 
     def read_output(self) -> None:
-        """Hand out what was printed and is not read yet."""
+        """Hand out what was printed and is not read yet, and lines that have no end: their job is over."""
         is_left = not self._printed_nothing and self._output.poll(0)
         if is_left or self.handing_out.locked():  # the thread that drains has read it, and will hand it out
             for stream in self.streams:
                 stream.read()
+        for stream in self.streams:
+            if stream.rest:
+                stream.end_line()
 
     def drain(self, stream: "Stream") -> None:
         """Count a stream among those of the executor."""
@@ -610,7 +613,8 @@ class Stream:
         self.file = file
         self._name = name
         self._executor = executor
-        self._rest = b""
+        self.rest = b""
+        """What was read of a line that has no end yet."""
 
     def read(self) -> bool:
         """Read what is there and hand its lines to the job that runs; tell whether the stream has ended."""
@@ -623,16 +627,26 @@ class Stream:
                 return False
             except OSError:
                 data = b""
-            on_line = self._executor.on_line
-            for line in self.lines(data):
-                if on_line is not None:
-                    on_line(self._name, line)
+            self._hand_out(data)
             return not data
+
+    def end_line(self) -> None:
+        """Hand out as a line what has no end yet."""
+        with self._executor.handing_out:
+            self._hand_out(b"")
+
+    def _hand_out(self, data: bytes) -> None:
+        on_line = self._executor.on_line
+        for line in self.lines(data):
+            if on_line is not None:
+                on_line(self._name, line)
+        if on_line is None:  # nor shall the next job have the begin of it
+            self.rest = b""
 
     def lines(self, data: bytes) -> Iterator[str]:
         """Give the lines that are whole with `data`; the rest, too, at the end or when it gets long."""
-        *whole, self._rest = (self._rest + data).split(b"\n")
-        if self._rest and (not data or len(self._rest) > _LINE_BYTES):
-            whole, self._rest = [*whole, self._rest], b""
+        *whole, self.rest = (self.rest + data).split(b"\n")
+        if self.rest and (not data or len(self.rest) > _LINE_BYTES):
+            whole, self.rest = [*whole, self.rest], b""
         for line in whole:
             yield line[:_LINE_BYTES].decode("utf-8", "replace").rstrip("\r")
