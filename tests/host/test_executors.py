@@ -1,6 +1,7 @@
 """The executors of a worker: which one a job gets, and that a job can be stopped from its first moment on."""
 
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -13,6 +14,8 @@ import msgspec
 import pytest
 from fastprocesses_host.engine.endings import Stopped, Succeeded
 from fastprocesses_host.engine.executors import Executor, Executors, Stream, make_workdir
+from fastprocesses_host.engine.precedence import SESSION_NICE
+from fastprocesses_host.engine.processes import family_seconds
 from fastprocesses_host.engine.run import Run
 from fastprocesses_host.engine.runner import Attempt
 from fastprocesses_host.settings import Settings
@@ -28,6 +31,7 @@ from fastprocesses_sdk.executor.protocol import (
 from fastprocesses_sdk.executor.started import StartMark
 
 from tests.host.test_runs import run_of
+from tests.support import wait_until
 
 SOURCE = "plugin:of_nobody"
 
@@ -191,6 +195,43 @@ def test_what_a_job_printed_last_is_in_its_log(
         watched(ours, run)
         peer.join()
     assert texts(run) == ["last"]
+
+
+_BUSY = "n=0; while [ $n -lt 9999 ]; do n=$((n+1)); done"
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="there is no sharing by session")
+@pytest.mark.parametrize(
+    "work", [f"while :; do {_BUSY}; done & wait", f"while :; do ({_BUSY}); done"], ids=["left", "waited for"]
+)
+def test_an_executor_yields_while_what_its_jobs_started_uses_cores(tmp_path: Path, work: str) -> None:
+    """Its own clock tells nothing of that, and its session has it all."""
+    ours, theirs = socket.socketpair()
+    process = subprocess.Popen(["sh", "-c", f"trap : TERM; sleep 600 & wait; {work}"], start_new_session=True)
+    with theirs, tempfile.TemporaryFile() as mark:
+        mark.write(b"\0")
+        mark.flush()
+        executor = Executor(process, ours, StartMark(mark.fileno()), tmp_path)
+        place = Path(f"/proc/{process.pid}/autogroup")
+
+        def nice() -> int:
+            executor.precedence.job_ended()
+            return int(place.read_text().rsplit(maxsplit=1)[1])
+
+        def seen_nice() -> int:
+            executor.see_family(family_seconds({process.pid})[process.pid])
+            return nice()
+
+        try:
+            wait_until(lambda: nice() == 0, what="the place of an executor of short jobs")
+            assert seen_nice() == 0
+            process.terminate()
+            wait_until(lambda: seen_nice() == SESSION_NICE, what="the yielding")
+            assert nice() == SESSION_NICE
+            os.killpg(process.pid, signal.SIGSTOP)
+            wait_until(lambda: seen_nice() == 0, what="the place that it had")
+        finally:
+            executor.close()
 
 
 def test_what_was_printed_between_jobs_is_in_the_log_of_none(

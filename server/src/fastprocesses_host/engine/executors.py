@@ -70,7 +70,7 @@ class Executor:
         self._workdir = str(workdir)
         self.pid = process.pid
         self.sources: set[str] = set()
-        self.jobs = 0
+        self.jobs = self._jobs_seen = 0
         self.failures = 0
         """Jobs in a row that ended in an error of their own."""
         self.started = started
@@ -227,6 +227,11 @@ class Executor:
     def memory_bytes(self) -> int:
         """Give the memory of the executor and everything it started."""
         return processes.memory_bytes(self.pid)
+
+    def see_family(self, used_seconds: float) -> None:
+        """Hear how long what its jobs started has been running on cores."""
+        jobs, self._jobs_seen = self.jobs - self._jobs_seen, self.jobs
+        self.precedence.see_family(used_seconds, jobs)
 
     def end(self) -> None:
         """Kill the executor with everything it started, and reap it. May be called again."""
@@ -434,6 +439,14 @@ class Executors:
             if process in seen and executor_id and (is_idle or jobs > seen[process]):
                 processes.end_family(process)
             self._left_behind[process] = seen.get(process, jobs)
+
+    def see_families(self) -> None:
+        """Have executors yield beside which processes of their jobs use cores. To be called every few seconds."""
+        with self._lock:
+            known = {one.pid: one for one in self._all if one.precedence.is_known and not one.has_ended}
+        if known:
+            for pid, used_seconds in processes.family_seconds(known.keys()).items():
+                known[pid].see_family(used_seconds)
 
     @property
     def _pids(self) -> set[int]:

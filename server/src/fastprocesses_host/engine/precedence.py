@@ -27,7 +27,10 @@ class Precedence:
         self._clock = (~pid << 3) | _SCHEDULED
         self._used_seconds = 0.0
         self._nice = 0
-        self._is_known = True
+        self._family_seconds = 0.0
+        self._is_family_busy = False
+        self.is_known = True
+        """This system shares cores between sessions, as far as was seen."""
 
     def yield_session(self) -> None:
         """Have it yield, as it is new, or its job takes long."""
@@ -35,22 +38,35 @@ class Precedence:
 
     def job_ended(self) -> None:
         """Have it yield or not, as befits the time that the job used."""
-        if not self._is_known:
+        if not self.is_known:
             return
         try:
             used_seconds = time.clock_gettime(self._clock)
         except OSError:  # it has ended
             return
-        self._ask(SESSION_NICE if used_seconds - self._used_seconds > LONG_SECONDS else 0)
+        is_long = used_seconds - self._used_seconds > LONG_SECONDS
+        self._ask(SESSION_NICE if is_long or self._is_family_busy else 0)
         self._used_seconds = used_seconds
 
+    def see_family(self, used_seconds: float, jobs: int) -> None:
+        """Have it yield while processes that its jobs started, or left, use cores: its own clock does not tell.
+
+        Args:
+            used_seconds: How long they have been running on cores.
+            jobs: How many ended since this was told last.
+        """
+        self._is_family_busy = used_seconds - self._family_seconds > LONG_SECONDS * max(jobs, 1)
+        self._family_seconds = used_seconds
+        if self._is_family_busy:
+            self._ask(SESSION_NICE)
+
     def _ask(self, nice: int) -> None:
-        if nice == self._nice or not self._is_known:
+        if nice == self._nice or not self.is_known:
             return
         try:
             self._group.write_text(str(nice), "ascii")
         except BlockingIOError:
             return
         except OSError:  # it has ended, or this system shares cores between processes alone
-            self._is_known = False
+            self.is_known = False
         self._nice = nice

@@ -5,6 +5,8 @@ import os
 import select
 import signal
 import sys
+from collections import defaultdict
+from collections.abc import Collection
 
 import psutil
 
@@ -30,6 +32,30 @@ def memory_bytes(pid: int) -> int:
             with contextlib.suppress(psutil.Error):
                 total += member.memory_info().rss
     return total
+
+
+def family_seconds(pids: Collection[int]) -> dict[int, float]:
+    """Give how long the descendants of each of these have been running on cores, as far as they are known still."""
+    children = defaultdict(list)
+    parents = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            children[process.ppid()].append(process)
+            if process.pid in pids:
+                parents[process.pid] = process
+    found = {}
+    for pid, parent in parents.items():
+        with contextlib.suppress(psutil.Error):
+            times = parent.cpu_times()
+            found[pid] = times.children_user + times.children_system
+            members = children.pop(pid, [])
+            while members:
+                member = members.pop()
+                members += children.pop(member.pid, [])
+                with contextlib.suppress(psutil.Error):
+                    times = member.cpu_times()
+                    found[pid] += times.user + times.system + times.children_user + times.children_system
+    return found
 
 
 class Gauge:

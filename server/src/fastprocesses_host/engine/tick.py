@@ -102,6 +102,7 @@ class Ticker:
         if time.monotonic() >= self._next_reap_seconds:
             self._next_reap_seconds = time.monotonic() + _REAP_SECONDS
             self._executors.end_left_behind()
+            self._executors.see_families()
 
     def _keep_house(self) -> None:
         """Recover, expire and delete, a bounded amount."""
