@@ -215,8 +215,10 @@ _BUSY = "n=0; while [ $n -lt 9999 ]; do n=$((n+1)); done"
 def test_an_executor_yields_while_what_its_jobs_started_uses_cores(tmp_path: Path, work: str) -> None:
     """Its own clock tells nothing of that, and its session has it all."""
     ours, theirs = socket.socketpair()
-    process = subprocess.Popen(["sh", "-c", f"trap : TERM; sleep 600 & wait; {work}"], start_new_session=True)
-    with theirs, tempfile.TemporaryFile() as mark:
+    command = ["sh", "-c", f"read begin; {work}"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    assert process.stdin is not None
+    with theirs, process.stdin as begin, tempfile.TemporaryFile() as mark:
         mark.write(b"\0")
         mark.flush()
         executor = Executor(process, ours, StartMark(mark.fileno()), tmp_path)
@@ -233,7 +235,8 @@ def test_an_executor_yields_while_what_its_jobs_started_uses_cores(tmp_path: Pat
         try:
             wait_until(lambda: nice() == 0, what="the place of an executor of short jobs")
             wait_until(lambda: seen_nice() == 0, what="the same beside what does nothing")
-            process.terminate()
+            begin.write(b"\n")
+            begin.flush()
             wait_until(lambda: seen_nice() == SESSION_NICE, what="the yielding")
             assert nice() == SESSION_NICE
             os.killpg(process.pid, signal.SIGSTOP)
