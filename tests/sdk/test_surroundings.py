@@ -22,7 +22,8 @@ class Handler:
 
 surroundings, handler = Surroundings(), Handler()
 signal.signal(signal.SIGUSR1, handler)
-surroundings.put_back()
+surroundings.put_interpreter_back()
+surroundings.put_process_back()
 assert getsignal(signal.SIGUSR1) is not handler
 """
 

@@ -9,6 +9,9 @@ from typing import Any
 HAS_GROUPS = os.name == "posix"
 """Whether a process and all it starts can be ended together."""
 
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+"""What tells libraries that compute how many threads to start."""
+
 _WINDOWS_CRASHES = {0xC0000005: "access violation", 0xC00000FD: "stack overflow", 0xC0000409: "abort"}
 
 

@@ -16,7 +16,7 @@ from typing import IO
 import msgspec
 from msgspec import Struct
 
-from fastprocesses_sdk.children import HAS_GROUPS, end_family, how_it_ended
+from fastprocesses_sdk.children import HAS_GROUPS, THREAD_VARIABLES, end_family, how_it_ended
 from fastprocesses_sdk.configured import GivenSettings, OperatorSettings
 from fastprocesses_sdk.description import PluginRecord
 from fastprocesses_sdk.installed import InstalledPlugin
@@ -28,9 +28,7 @@ _SLOW_SECONDS = 1.0
 """When no plugin was loaded for so long, another child goes on with the next ones."""
 _MOST_CHILDREN = 8
 _LENGTH = struct.Struct("<I")
-_ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
-)
+_ONE_THREAD = dict.fromkeys(THREAD_VARIABLES, "1")
 """What libraries start for computing waits busily, on cores that others need while a service starts."""
 _WHERE = "`python -X faulthandler -c 'import ...'` shows where"
 

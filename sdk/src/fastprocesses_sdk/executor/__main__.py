@@ -229,7 +229,8 @@ class Executor:
             self._end()
         running.end()
         self._running = None
-        if not _hold_nothing():  # what is written only now is the job's, and goes where its lines go
+        if not (_holds_nothing(sys.stdout) and _holds_nothing(sys.stderr)):
+            # What is written only now is the job's, and goes where its lines go.
             self._surroundings.put_standard_back()
             _flush_standard_streams()
         self.send(frame)
@@ -344,10 +345,6 @@ def _waiting_for(connection: socket.socket) -> Callable[[], object]:
 def _holds_nothing(stream: object) -> bool:
     """Whether all that was written is out already, as `python -u` has it; to ask costs less than to flush."""
     return type(stream) is TextIOWrapper and stream.write_through and type(stream.buffer) is FileIO
-
-
-def _hold_nothing() -> bool:
-    return _holds_nothing(sys.stdout) and _holds_nothing(sys.stderr)
 
 
 def _flush_standard_streams() -> None:

@@ -49,13 +49,8 @@ class Surroundings:
         self._handlers = [*map(_handler, _SIGNALS)]
         self._streams = [(name, getattr(sys, name)) for name in _STREAMS]
 
-    def put_back(self) -> None:
-        """Undo what a job changed; not to be missed, whatever became of the job."""
-        self.put_interpreter_back()
-        self.put_process_back()
-
     def put_interpreter_back(self) -> None:
-        """Undo what code of ours would meet too: first, so that the end of the job can be told with it."""
+        """Undo what code of ours would meet too, whatever became of the job: so that its end can be told."""
         self._put_switches()
         self._put_handlers()
         for name, stream in self._streams:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 import psutil
+from fastprocesses_sdk.children import THREAD_VARIABLES
 from fastprocesses_sdk.executor import protocol
 from fastprocesses_sdk.executor.protocol import AnyFrame, Frame
 from fastprocesses_sdk.executor.started import StartMark
@@ -40,7 +41,6 @@ _NEVER_NS = 0
 _GAUGE_SECONDS = 0.25
 _MOST_FAILURES = 3
 """After so many bugs in a row a fresh executor may do better: one of them may have spoilt the modules of this one."""
-_BLAS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 log = get_logger()
 OutputLine = Callable[[str, str], None]
@@ -530,7 +530,7 @@ class Executors:
     def _environment(self, executor_id: str) -> dict[str, str]:
         threads = str(max(1, (os.cpu_count() or 1) // self._slot_count))
         environment = dict(os.environ)  # our own settings were taken out of it when the worker booted
-        environment.update({name: threads for name in _BLAS_VARIABLES if name not in environment})
+        environment.update({name: threads for name in THREAD_VARIABLES if name not in environment})
         environment[EXECUTOR_VARIABLE] = executor_id
         environment[sentinel.WORKER_VARIABLE] = self._worker_id
         return environment

@@ -173,7 +173,7 @@ class Wire(asyncio.Protocol):
 
 
 class PackedStart:
-    """A command whose first words are the same each time; they are packed once, which takes longer than the rest.
+    """A command whose first words are the same each time, for words behind them that are packed already.
 
     Args:
         words: Those it begins with.
